@@ -1,0 +1,140 @@
+# vmexport: VM disk export for Kubernetes. `make help` lists what there is to make.
+#
+# Everything is built below build/$(VARIANT)/: release (default), asan, tsan, clang. V=1 shows the commands.
+
+VARIANT ?= release
+CC ?= cc
+PREFIX ?= /usr/local
+B := build/$(VARIANT)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes \
+	-Wpointer-arith -Wundef -Wwrite-strings -Wcast-qual
+CPPFLAGS_ALL := -D_GNU_SOURCE -Ilib -Ifcgi -Ilighttpd $(CPPFLAGS)
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now,--as-needed
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDFLAGS_asan := -fsanitize=address,undefined
+CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+LDFLAGS_tsan := -fsanitize=thread
+CFLAGS_clang := $(CFLAGS_release)
+LDFLAGS_clang := $(LDFLAGS_release)
+CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link \
+	-fno-sanitize-recover=all
+LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
+ifneq ($(filter clang fuzz,$(VARIANT)),)
+CC := clang
+endif
+ifdef CI
+WARNINGS += -Werror
+endif
+CFLAGS_ALL := -std=gnu11 $(WARNINGS) $(CFLAGS_$(VARIANT)) -pthread $(CFLAGS)
+LDFLAGS_ALL := $(LDFLAGS_$(VARIANT)) -pthread $(LDFLAGS)
+LDLIBS := -lfcgi -lcrypto -lz -lisal -larchive -lcjson -lyaml
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(patsubst build/%,%,$@))
+
+# ---- sources: a handler is a file of fcgi/ with a main; everything else there is shared by them ----
+HANDLERS := raw gzip dir tar manifest ready index
+HANDLER_SRC := $(HANDLERS:%=fcgi/%.c)
+SHARED_SRC := $(filter-out $(HANDLER_SRC),$(wildcard fcgi/*.c fcgi/stream/*.c)) $(wildcard lib/base/*.c)
+POD_SRC := $(wildcard lighttpd/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+SHARED := $(B)/libshared.a
+PROGRAMS := $(HANDLERS:%=$(B)/fcgi/%) $(B)/lighttpd/pod
+UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
+FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
+SHIM := $(B)/tests/http/fault.so
+
+.PHONY: all help deps deps-test run test asan-test tsan-test unit-test http-test fuzz-smoke format \
+	format-check lint bench install clean programs test-programs fuzzers
+.SECONDARY:
+all: programs
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
+
+deps: ## install the Debian packages that building and running need
+	$(Q)tools/deps run
+deps-test: ## the same for the tests
+	$(Q)tools/deps run test
+deps-bench:
+	$(Q)tools/deps run test bench
+
+programs: $(PROGRAMS)
+test-programs: $(PROGRAMS) $(UNIT_TESTS) $(SHIM)
+
+$(B)/%.o: %.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(SHARED): $(call obj,$(SHARED_SRC))
+	$(call say,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/fcgi/%: $(B)/fcgi/%.o $(SHARED)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS)
+
+$(B)/lighttpd/pod: $(call obj,$(POD_SRC)) $(SHARED)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS)
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(filter-out %/pod.o,$(call obj,$(POD_SRC))) $(SHARED)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka -lssl $(LDLIBS)
+
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(filter-out %/pod.o,$(call obj,$(POD_SRC))) $(SHARED)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS)
+
+# The shim that makes a disk fail is loaded into other programs: never sanitized itself.
+$(SHIM): tests/http/fault.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu11 $(WARNINGS) -O2 -shared -fPIC -o $@ $< -ldl
+
+run: deps ## serve DISK=file-or-device and DIR=path (or a sample) over HTTPS; ONCE=1 only checks
+	$(Q)$(MAKE) --no-print-directory programs
+	$(Q)tools/run $(B)
+
+test: deps-test ## every test of the project: gates, unit, http, fuzzers, ASan+UBSan, TSan
+	$(Q)tests/run all
+
+unit-test http-test: deps-test ## one part of the tests, in VARIANT
+	$(Q)tests/run $(@:-test=)
+asan-test: deps-test ## all tests under ASan and UBSan
+	$(Q)tests/run asan
+tsan-test: deps-test ## the threaded parts under TSan
+	$(Q)tests/run tsan
+
+fuzz-smoke: deps-test ## each fuzzer for some seconds over its corpus
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
+	$(Q)tests/fuzz/smoke build/fuzz
+fuzzers: $(FUZZERS)
+
+bench: deps-bench ## measure beside a Go peer (tests/bench/README.md)
+	$(Q)$(MAKE) --no-print-directory programs
+	$(Q)tests/bench/run $(B)
+
+C_FILES := $(shell git ls-files '*.[ch]' 2>/dev/null)
+format: ## rewrite the sources in the project's format
+	$(Q)clang-format -i $(C_FILES)
+format-check: ## the gate: clang-format, shellcheck
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+lint: ## clang-tidy over the sources
+	$(Q)clang-tidy --quiet $(filter %.c,$(filter-out tests/%,$(C_FILES))) -- $(CPPFLAGS_ALL) -std=gnu11
+
+install: programs ## into DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/libexec/vmexport $(DESTDIR)$(PREFIX)/share/vmexport
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/libexec/vmexport
+	install -m 644 lighttpd/export.conf $(DESTDIR)$(PREFIX)/share/vmexport
+
+clean: ## remove everything that was built
+	rm -rf build
+
+-include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)
