@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 B := build/$(VARIANT)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes \
-	-Wpointer-arith -Wundef -Wwrite-strings -Wcast-qual
+	-Werror=implicit-function-declaration -Wpointer-arith -Wundef -Wwrite-strings -Wcast-qual
 CPPFLAGS_ALL := -D_GNU_SOURCE -Ilib -Ifcgi -Ilighttpd $(CPPFLAGS)
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now,--as-needed

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cJSON parses leniently: it cuts a string at \u0000, rounds integers beyond 2^53, takes bytes that
+ * are no UTF-8, control characters and numbers like "01". `struct scan` goes over the text first
+ * and refuses these; the grammar itself is left to cJSON. Printing is not cJSON's either: it
+ * indents with tabs only, and takes 9007199254740991 and 9007199254740990 for the same number.
+ */
+#include "json.h"
+#include "cleanup.h"
+
+#include <assert.h>
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Integers up to here are exact in a double, and no other one rounds to them. */
+static const double integer_max = 9007199254740991.0; /* 2^53 - 1 */
+
+static const cJSON *c_json(const struct json *json)
+{
+    return (const cJSON *)json;
+}
+
+static cJSON *c_json_mutable(struct json *json)
+{
+    return (cJSON *)json;
+}
+
+/* ---- the scan before parsing ---- */
+
+struct scan {
+    const char *text;
+    const char *p;
+    const char *end;
+    unsigned depth;
+};
+
+static int refuse(const struct scan *scan, const char *what, struct err *err)
+{
+    return err_set(err, ERR_INPUT, "%s at byte %td", what, scan->p - scan->text);
+}
+
+/* From the opening quote to behind the closing one; UTF-8 was checked for the text as a whole. */
+static int scan_string(struct scan *scan, struct err *err)
+{
+    for (scan->p++; scan->p < scan->end && *scan->p != '"'; scan->p++) {
+        if ((unsigned char)*scan->p < 0x20)
+            return refuse(scan, "control character in a string", err);
+        if (*scan->p != '\\')
+            continue;
+        if (str_starts(scan->p, "\\u0000"))
+            return refuse(scan, "a NUL in a string", err);
+        scan->p += scan->p + 1 < scan->end;
+    }
+    if (scan->p == scan->end)
+        return refuse(scan, "a string without an end", err);
+    scan->p++;
+    return 0;
+}
+
+static size_t skip_digits(struct scan *scan)
+{
+    size_t len = strspn(scan->p, "0123456789");
+
+    scan->p += len;
+    return len;
+}
+
+/* int [ frac ] [ exp ] (RFC 8259 §6). */
+static int scan_number(struct scan *scan, struct err *err)
+{
+    const char *start = scan->p;
+    bool integer = true, leading_zero;
+    double value;
+
+    scan->p += *scan->p == '-';
+    leading_zero = *scan->p == '0';
+    if (skip_digits(scan) > 1 && leading_zero) {
+        scan->p = start;
+        return refuse(scan, "a number with a leading zero", err);
+    }
+    if (*scan->p == '.') {
+        integer = false;
+        scan->p++;
+        if (!skip_digits(scan))
+            return refuse(scan, "a number without digits behind its point", err);
+    }
+    if (*scan->p == 'e' || *scan->p == 'E') {
+        integer = false;
+        scan->p++;
+        scan->p += *scan->p == '+' || *scan->p == '-';
+        if (!skip_digits(scan))
+            return refuse(scan, "a number without digits in its exponent", err);
+    }
+    value = strtod(start, NULL);
+    if (!isfinite(value) || (integer && fabs(value) > integer_max)) {
+        scan->p = start;
+        return refuse(scan, "a number too big to be kept exactly", err);
+    }
+    return 0;
+}
+
+static int scan_token(struct scan *scan, struct err *err)
+{
+    unsigned char c = (unsigned char)*scan->p;
+
+    if (c == '"')
+        return scan_string(scan, err);
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return scan_number(scan, err);
+    if (c > 0x7e || (c < 0x20 && !strchr("\t\n\r", c)) || c == '\0')
+        return refuse(scan, "a character that has no place in JSON", err);
+    if ((c == '{' || c == '[') && ++scan->depth > JSON_DEPTH_MAX)
+        return refuse(scan, "nested too deeply", err);
+    if ((c == '}' || c == ']') && scan->depth)
+        scan->depth--;
+    scan->p++;
+    return 0;
+}
+
+static int scan_text(const char *text, size_t len, struct err *err)
+{
+    struct scan scan = {.text = text, .p = text, .end = text + len};
+
+    while (scan.p < scan.end)
+        if (scan_token(&scan, err) < 0)
+            return -1;
+    if (!str_is_utf8(text))
+        return err_set(err, ERR_INPUT, "a string is not UTF-8");
+    return 0;
+}
+
+/* ---- keys ---- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(json_key(*(const struct json *const *)a),
+                  json_key(*(const struct json *const *)b));
+}
+
+const struct json **json_sorted(const struct json *object)
+{
+    size_t count = json_count(object), i = 0;
+    const struct json **sorted = calloc(count + 1, sizeof(struct json *));
+
+    if (!sorted)
+        abort();
+    for (const struct json *value = json_first(object); value; value = json_next(value))
+        sorted[i++] = value;
+    qsort(sorted, count, sizeof(struct json *), compare_keys);
+    return sorted;
+}
+
+static int check_keys(const struct json *json, struct err *err)
+{
+    if (json_kind(json) == JSON_OBJECT) {
+        cleanup_free const struct json **sorted = json_sorted(json);
+
+        for (size_t i = 0; sorted[i] && sorted[i + 1]; i++)
+            if (compare_keys(&sorted[i], &sorted[i + 1]) == 0)
+                return err_set(err, ERR_INPUT, "the key \"%s\" comes twice in an object",
+                               json_key(sorted[i]));
+    }
+    for (const struct json *value = json_first(json); value; value = json_next(value))
+        if (check_keys(value, err) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- parsing ---- */
+
+struct json *json_parse(const char *text, size_t len, struct err *err)
+{
+    const char *end = NULL;
+    struct json *json;
+
+    assert(text[len] == '\0');
+    if (scan_text(text, len, err) < 0)
+        return NULL;
+    json = (struct json *)cJSON_ParseWithLengthOpts(text, len + 1, &end, true);
+    if (!json) {
+        err_set(err, ERR_INPUT, "no valid JSON at byte %td", end ? end - text : 0);
+        return NULL;
+    }
+    if (check_keys(json, err) < 0) {
+        json_free(json);
+        return NULL;
+    }
+    return json;
+}
+
+void json_free(struct json *json)
+{
+    cJSON_Delete(c_json_mutable(json));
+}
+
+/* ---- reading ---- */
+
+enum json_kind json_kind(const struct json *json)
+{
+    switch (c_json(json)->type & 0xff) {
+    case cJSON_False:
+    case cJSON_True:
+        return JSON_BOOL;
+    case cJSON_Number:
+        return JSON_NUMBER;
+    case cJSON_String:
+        return JSON_STRING;
+    case cJSON_Array:
+        return JSON_ARRAY;
+    case cJSON_Object:
+        return JSON_OBJECT;
+    default:
+        return JSON_NULL;
+    }
+}
+
+bool json_bool(const struct json *json)
+{
+    return cJSON_IsTrue(c_json(json));
+}
+
+const char *json_string(const struct json *json)
+{
+    return cJSON_GetStringValue(c_json(json));
+}
+
+const struct json *json_first(const struct json *container)
+{
+    return (const struct json *)c_json(container)->child;
+}
+
+const struct json *json_next(const struct json *value)
+{
+    return (const struct json *)c_json(value)->next;
+}
+
+size_t json_count(const struct json *container)
+{
+    return (size_t)cJSON_GetArraySize(c_json(container));
+}
+
+const char *json_key(const struct json *value)
+{
+    return c_json(value)->string;
+}
+
+const struct json *json_get(const struct json *object, const char *key)
+{
+    return (const struct json *)cJSON_GetObjectItemCaseSensitive(c_json(object), key);
+}
+
+/* ---- building ---- */
+
+static struct json *made(cJSON *json)
+{
+    if (!json)
+        abort();
+    return (struct json *)json;
+}
+
+struct json *json_new_object(void)
+{
+    return made(cJSON_CreateObject());
+}
+
+struct json *json_new_array(void)
+{
+    return made(cJSON_CreateArray());
+}
+
+struct json *json_new_string(const char *text)
+{
+    return made(cJSON_CreateString(text));
+}
+
+struct json *json_new_number(double number)
+{
+    assert(isfinite(number));
+    return made(cJSON_CreateNumber(number));
+}
+
+void json_set(struct json *object, const char *key, struct json *value)
+{
+    assert(!json_get(object, key));
+    if (!cJSON_AddItemToObject(c_json_mutable(object), key, c_json_mutable(value)))
+        abort();
+}
+
+void json_set_string(struct json *object, const char *key, const char *text)
+{
+    json_set(object, key, json_new_string(text));
+}
+
+void json_append(struct json *array, struct json *value)
+{
+    if (!cJSON_AddItemToArray(c_json_mutable(array), c_json_mutable(value)))
+        abort();
+}
+
+/* ---- writing ---- */
+
+void json_print_number(const struct json *number, struct str *out)
+{
+    double value = cJSON_GetNumberValue(c_json(number));
+    char text[32];
+
+    if (fabs(value) <= integer_max && value == (double)(long long)value) {
+        str_printf(out, "%lld", (long long)value);
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) { /* 17 are always enough */
+        snprintf(text, sizeof(text), "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    str_puts(out, text);
+}
+
+static void print_string(const char *text, struct str *out)
+{
+    str_putc(out, '"');
+    str_json(out, text);
+    str_putc(out, '"');
+}
+
+static void new_line(unsigned indent, unsigned depth, struct str *out)
+{
+    if (indent)
+        str_printf(out, "\n%*s", (int)(indent * depth), "");
+}
+
+static void print(const struct json *json, unsigned indent, unsigned depth, struct str *out);
+
+static void print_container(const struct json *json, unsigned indent, unsigned depth,
+                            struct str *out)
+{
+    bool object = json_kind(json) == JSON_OBJECT;
+
+    str_putc(out, object ? '{' : '[');
+    for (const struct json *value = json_first(json); value; value = json_next(value)) {
+        new_line(indent, depth + 1, out);
+        if (object) {
+            print_string(json_key(value), out);
+            str_puts(out, indent ? ": " : ":");
+        }
+        print(value, indent, depth + 1, out);
+        if (json_next(value))
+            str_putc(out, ',');
+    }
+    if (json_first(json))
+        new_line(indent, depth, out);
+    str_putc(out, object ? '}' : ']');
+}
+
+static void print(const struct json *json, unsigned indent, unsigned depth, struct str *out)
+{
+    switch (json_kind(json)) {
+    case JSON_NULL:
+        str_puts(out, "null");
+        break;
+    case JSON_BOOL:
+        str_puts(out, json_bool(json) ? "true" : "false");
+        break;
+    case JSON_NUMBER:
+        json_print_number(json, out);
+        break;
+    case JSON_STRING:
+        print_string(json_string(json), out);
+        break;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        print_container(json, indent, depth, out);
+        break;
+    }
+}
+
+void json_print(const struct json *json, unsigned indent, struct str *out)
+{
+    print(json, indent, 0, out);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "settings.h"
+#include "base/cleanup.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum setting {
+    CERT_FILE,
+    KEY_FILE,
+    ADDRESS,
+    PORT,
+    RUN_DIR,
+    GRACE_SECONDS,
+    LIGHTTPD,
+    HANDLER_DIR,
+    CONF,
+    VOLUMES,
+    TOKEN_FILE,
+    PREFIX,
+    MANIFEST_DIR,
+    LOG,
+};
+
+/* Numbers have a largest value; a setting without a default here has one that depends on where the
+ * program is, or none. */
+static const struct {
+    const char *name;
+    const char *fallback;
+    const char *help;
+    long max;
+} table[] = {
+    [CERT_FILE] = {"VMEXPORT_CERT_FILE", "/cert/tls.crt", "certificate chain, PEM", 0},
+    [KEY_FILE] = {"VMEXPORT_KEY_FILE", "/cert/tls.key", "its private key, PEM", 0},
+    [ADDRESS] = {"VMEXPORT_ADDRESS", "[::]", "numeric address; [::] takes IPv4 too", 0},
+    [PORT] = {"VMEXPORT_PORT", "8443", "0 is a free one", 65535},
+    [RUN_DIR] = {"VMEXPORT_RUN_DIR", "/run/vmexport", "for sockets and buffers: a tmpfs", 0},
+    [GRACE_SECONDS] = {"VMEXPORT_GRACE_SECONDS", "3600", "for downloads to finish at the end",
+                       INT_MAX / 1000},
+    [LIGHTTPD] = {"VMEXPORT_LIGHTTPD", "/usr/sbin/lighttpd", "the web server", 0},
+    [HANDLER_DIR] = {"VMEXPORT_HANDLER_DIR", NULL, "the handlers' programs; default: beside pod",
+                     0},
+    [CONF] = {"VMEXPORT_LIGHTTPD_CONF", NULL,
+              "default: ../../share/vmexport/export.conf from pod's directory", 0},
+    [VOLUMES] = {"VMEXPORT_VOLUMES", NULL, "for the handlers: lines of NAME CONTENT IDENTITY PATH",
+                 0},
+    [TOKEN_FILE] = {"VMEXPORT_TOKEN_FILE", "/token/token", "for the handlers: who knows it gets in",
+                    0},
+    [PREFIX] = {"VMEXPORT_PREFIX", NULL, "for the handlers: external path before /volumes/", 0},
+    [MANIFEST_DIR] = {"VMEXPORT_MANIFEST_DIR", "/manifest_data", "for the handlers", 0},
+    [LOG] = {"VMEXPORT_LOG", "json", "json or text", 0},
+};
+
+void settings_help(void)
+{
+    puts("usage: pod\n\n"
+         "Serves an export over HTTPS: starts the handlers and lighttpd and keeps them running.\n"
+         "SIGTERM lets running downloads finish. Settings are environment variables:\n");
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        printf("  %-24s %-20s %s\n", table[i].name, table[i].fallback ? table[i].fallback : "-",
+               table[i].help);
+}
+
+static int read_number(enum setting setting, long *value, struct err *err)
+{
+    const char *text = getenv(table[setting].name);
+    char *end;
+
+    errno = 0;
+    *value = strtol(text, &end, 10);
+    if (errno || end == text || *end || *value < 0 || *value > table[setting].max)
+        return err_set(err, ERR_INPUT, "%s must be a number from 0 to %ld, not '%s'",
+                       table[setting].name, table[setting].max, text);
+    return 0;
+}
+
+/* The directory of the running program. */
+static int own_dir(struct str *dir, struct err *err)
+{
+    cleanup_free char *path = realpath("/proc/self/exe", NULL);
+    char *slash = path ? strrchr(path, '/') : NULL;
+
+    if (!slash)
+        return err_errno(err, ERR_SYSTEM, errno, "cannot find out where this program is");
+    str_append(dir, path, (size_t)(slash - path));
+    return 0;
+}
+
+/* Sets the defaults that depend on where the program is: the build tree or an installation. */
+static int set_places(struct err *err)
+{
+    cleanup_str struct str dir = STR_INIT, handlers = STR_INIT, conf = STR_INIT;
+
+    if (own_dir(&dir, err) < 0)
+        return -1;
+    str_printf(&handlers, "%s/../fcgi", str_get(&dir));
+    str_printf(&conf, "%s/../../share/vmexport/export.conf", str_get(&dir));
+    setenv(table[HANDLER_DIR].name,
+           access(str_get(&handlers), X_OK) == 0 ? str_get(&handlers) : str_get(&dir), 0);
+    setenv(table[CONF].name, str_get(&conf), 0);
+    return 0;
+}
+
+int settings_read(struct settings *settings, struct err *err)
+{
+    long port, grace;
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        if (table[i].fallback)
+            setenv(table[i].name, table[i].fallback, 0);
+        if (table[i].fallback && !*getenv(table[i].name))
+            return err_set(err, ERR_INPUT, "%s is set and empty", table[i].name);
+    }
+    if (set_places(err) < 0 || read_number(PORT, &port, err) < 0 ||
+        read_number(GRACE_SECONDS, &grace, err) < 0)
+        return -1;
+    *settings = (struct settings){
+        .cert_file = getenv(table[CERT_FILE].name),
+        .key_file = getenv(table[KEY_FILE].name),
+        .address = getenv(table[ADDRESS].name),
+        .run_dir = getenv(table[RUN_DIR].name),
+        .lighttpd = getenv(table[LIGHTTPD].name),
+        .handler_dir = getenv(table[HANDLER_DIR].name),
+        .conf = getenv(table[CONF].name),
+        .port = (uint16_t)port,
+        .grace_ms = grace * 1000,
+    };
+    return 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A disk that fails, for tests: loaded by LD_PRELOAD into the handlers and lighttpd, it makes reads of one file or
+ * block device go wrong while a trigger file exists.
+ *
+ *   FAULT_FILE     the file or device
+ *   FAULT_AT       from this offset on
+ *   FAULT_KIND     eio: reads fail; end: reads find the end of the file; short: reads return a few bytes
+ *   FAULT_TRIGGER  only while this path exists
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { SHORT_READ = 1001 };
+
+static bool is_target(int fd)
+{
+    const char *file = getenv("FAULT_FILE"), *trigger = getenv("FAULT_TRIGGER");
+    struct stat a, b;
+
+    if (!file || (trigger && access(trigger, F_OK) != 0) || fstat(fd, &a) < 0 || stat(file, &b) < 0)
+        return false;
+    return S_ISBLK(b.st_mode) ? S_ISBLK(a.st_mode) && a.st_rdev == b.st_rdev
+                              : a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* How much of a read may be done; 0 with `*result` when none of it. */
+static size_t allowed(int fd, off_t offset, size_t len, ssize_t *result)
+{
+    const char *kind = getenv("FAULT_KIND");
+    off_t at = atoll(getenv("FAULT_AT") ? getenv("FAULT_AT") : "0");
+
+    if (!is_target(fd))
+        return len;
+    if (kind && strcmp(kind, "short") == 0)
+        return len < SHORT_READ ? len : SHORT_READ;
+    if (offset + (off_t)len <= at)
+        return len;
+    if (offset < at)
+        return (size_t)(at - offset);
+    if (kind && strcmp(kind, "end") == 0) {
+        *result = 0;
+    } else {
+        errno = EIO;
+        *result = -1;
+    }
+    return 0;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t pread(int fd, void *buf, size_t len, off_t offset)
+{
+    ssize_t result = 0;
+    size_t part = allowed(fd, offset, len, &result);
+
+    return part || !len ? REAL(pread)(fd, buf, part, offset) : result;
+}
+
+ssize_t pread64(int fd, void *buf, size_t len, off64_t offset)
+{
+    return pread(fd, buf, len, offset);
+}
+
+ssize_t read(int fd, void *buf, size_t len)
+{
+    ssize_t result = 0;
+    off_t offset = lseek(fd, 0, SEEK_CUR);
+    size_t part = offset < 0 ? len : allowed(fd, offset, len, &result);
+
+    return part || !len ? REAL(read)(fd, buf, part) : result;
+}
+
+ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    return count ? pread(fd, iov->iov_base, iov->iov_len, offset) : 0;
+}
+
+ssize_t preadv64(int fd, const struct iovec *iov, int count, off64_t offset)
+{
+    return preadv(fd, iov, count, offset);
+}
+
+ssize_t sendfile(int out, int in, off_t *offset, size_t len)
+{
+    ssize_t result = 0;
+    size_t part = allowed(in, offset ? *offset : lseek(in, 0, SEEK_CUR), len, &result);
+
+    return part || !len ? REAL(sendfile)(out, in, offset, part) : result;
+}
+
+ssize_t sendfile64(int out, int in, off64_t *offset, size_t len)
+{
+    return sendfile(out, in, offset, len);
+}
