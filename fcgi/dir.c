@@ -85,27 +85,27 @@ static int page_end(struct page *page, struct err *err)
     return page_flush(page, err);
 }
 
-static int write_html(const struct listing *listing, struct page *page, struct err *err)
+static int write_html(const struct names *names, struct page *page, struct err *err)
 {
     str_puts(&page->text, listing_html_head);
-    for (size_t i = 0; i < listing->count && !page_is_settled(page); i++)
-        if (listing_html(listing, i, &page->text, err) < 0 ||
+    for (size_t i = 0; i < names->count && !page_is_settled(page); i++)
+        if (listing_html(names, i, &page->text, err) < 0 ||
             (page->text.len >= CHUNK_SIZE && page_flush(page, err) < 0))
             return -1;
     str_puts(&page->text, listing_html_tail);
     return page_end(page, err);
 }
 
-static int write_json(const struct listing *listing, struct page *page, struct err *err)
+static int write_json(const struct names *names, struct page *page, struct err *err)
 {
     bool first = true;
 
     str_putc(&page->text, '[');
-    for (size_t i = 0; i < listing->count && !page_is_settled(page); i++) {
+    for (size_t i = 0; i < names->count && !page_is_settled(page); i++) {
         cleanup_str struct str entry = STR_INIT;
         bool shown;
 
-        if (listing_json(listing, i, &entry, &shown, err) < 0)
+        if (listing_json(names, i, &entry, &shown, err) < 0)
             return -1;
         if (!shown)
             continue;
@@ -119,11 +119,11 @@ static int write_json(const struct listing *listing, struct page *page, struct e
     return page_end(page, err);
 }
 
-static int write_listing(struct response *res, const struct listing *listing, bool json,
+static int write_listing(struct response *res, const struct names *names, bool json,
                          struct err *err)
 {
     struct page page = {.res = res, .text = STR_INIT};
-    int rc = json ? write_json(listing, &page, err) : write_html(listing, &page, err);
+    int rc = json ? write_json(names, &page, err) : write_html(names, &page, err);
 
     str_free(&page.text);
     return rc;
@@ -136,7 +136,7 @@ static int write_listing(struct response *res, const struct listing *listing, bo
 static int serve_listing(const struct request *req, struct response *res, int fd,
                          const struct stat *st, const char *what, struct err *err)
 {
-    cleanup_listing struct listing listing = LISTING_INIT;
+    cleanup_names struct names names = NAMES_INIT;
     bool json = request_accepts(req, "application/json");
     const struct validator validator = {.etag = NULL, .mtime = json ? -1 : st->st_mtim.tv_sec};
     char date[HTTP_DATE_SIZE];
@@ -152,11 +152,11 @@ static int serve_listing(const struct request *req, struct response *res, int fd
     case CONDITIONAL_PROCEED:
         break;
     }
-    if (listing_read(&listing, fd, err) < 0)
+    if (names_read(&names, fd, LISTING_BYTES_MAX, err) < 0)
         return err_wrap(err, "cannot list %s", what);
     response_header(res, "Content-Type", "%s",
                     json ? "application/json" : "text/html; charset=utf-8");
-    return write_listing(res, &listing, json, err);
+    return write_listing(res, &names, json, err);
 }
 
 /* ---- files ---- */

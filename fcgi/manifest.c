@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/yaml.h"
 #include "handler.h"
-#include "listing.h"
+#include "names.h"
 #include "token.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 #include <string.h>
 
 /* A ConfigMap holds 1 MiB at most. */
-enum { MANIFEST_MAX = 4 * 1024 * 1024, EXPORT_NAME_MAX = 1024 };
+enum { MANIFEST_MAX = 4 << 20, EXPORT_NAME_MAX = 1024, MANIFEST_NAMES_MAX = 1 << 20 };
 
 static const char *const yaml_types[] = {"application/yaml", "application/x-yaml", "text/yaml"};
 
@@ -128,11 +128,11 @@ static int append_file(struct json *items, const char *dir, const char *name, st
 }
 
 /* Appends the objects of all files of one side: "internal" or "external". */
-static int append_side(struct json *items, const char *dir, const struct listing *listing,
+static int append_side(struct json *items, const char *dir, const struct names *names,
                        const char *side, struct err *err)
 {
-    for (size_t i = 0; i < listing->count; i++) {
-        const char *name = listing_name(listing, i);
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names_get(names, i);
 
         if (str_starts(name, side) && name[strlen(side)] == '.' && str_ends(name, ".json") &&
             append_file(items, dir, name, err) < 0)
@@ -141,23 +141,22 @@ static int append_side(struct json *items, const char *dir, const struct listing
     return 0;
 }
 
-static bool has_side(const struct listing *listing, const char *side)
+static bool has_side(const struct names *names, const char *side)
 {
-    for (size_t i = 0; i < listing->count; i++)
-        if (str_starts(listing_name(listing, i), side) &&
-            listing_name(listing, i)[strlen(side)] == '.')
+    for (size_t i = 0; i < names->count; i++)
+        if (str_starts(names_get(names, i), side) && names_get(names, i)[strlen(side)] == '.')
             return true;
     return false;
 }
 
-static int read_names(const char *dir, struct listing *listing, int *ret_fd, struct err *err)
+static int read_names(const char *dir, struct names *names, int *ret_fd, struct err *err)
 {
     *ret_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*ret_fd < 0 && errno == ENOENT)
         return 0; /* a source without manifests: nothing is mounted */
     if (*ret_fd < 0)
         return err_errno(err, ERR_SYSTEM, errno, "cannot open '%s'", dir);
-    if (listing_read(listing, *ret_fd, err) < 0)
+    if (names_read(names, *ret_fd, MANIFEST_NAMES_MAX, err) < 0)
         return blame_server(err);
     return 0;
 }
@@ -167,23 +166,23 @@ static int serve_all(const struct request *req, struct response *res, const char
 {
     cleanup_str struct str dir = STR_INIT;
     cleanup_close int fd = -1;
-    cleanup_listing struct listing listing = LISTING_INIT;
+    cleanup_names struct names names = NAMES_INIT;
     struct json *items;
 
     manifest_dir(&dir);
-    if (read_names(str_get(&dir), &listing, &fd, err) < 0)
+    if (read_names(str_get(&dir), &names, &fd, err) < 0)
         return -1;
-    if (!has_side(&listing, side) && has_side(&listing, "internal"))
+    if (!has_side(&names, side) && has_side(&names, "internal"))
         return err_set(err, ERR_NOT_FOUND,
                        "no external host is known for this export yet, so there are no manifests "
                        "with external links; those with internal links are at "
                        "/internal/manifests/all");
-    if (!has_side(&listing, side))
+    if (!has_side(&names, side))
         return err_set(err, ERR_NOT_FOUND,
                        "this export has no manifests: only those of a virtual machine or its "
                        "snapshot do");
     items = json_new_array();
-    if (append_side(items, str_get(&dir), &listing, side, err) < 0) {
+    if (append_side(items, str_get(&dir), &names, side, err) < 0) {
         json_free(items);
         return -1;
     }

@@ -9,12 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 
 enum {
     FCGI_STDOUT = 6,
     RECORD_HEADER = 8,
     RECORD_MAX = 61440, /* of at most 65535: whole pages, so that sendfile hands over whole pages */
     RECORDS_PER_WRITE = 16,
+    /*
+     * What the kernel holds between us and lighttpd: about one record. lighttpd takes all that is
+     * there at once, and what is more than 64 KiB goes through a temporary file, which costs as
+     * much as encrypting it.
+     */
+    SEND_BUFFER = 24576,
 };
 
 static const struct {
@@ -47,6 +54,10 @@ static const char *reason_of(int status)
 
 void response_init(struct response *res, int fd, uint16_t id, bool head)
 {
+    const int send_buffer = SEND_BUFFER;
+
+    if (id)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
     *res = (struct response){.fd = fd, .id = id, .head = head, .headers = STR_INIT};
 }
 

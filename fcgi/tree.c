@@ -7,7 +7,7 @@
 #include "tree.h"
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "listing.h"
+#include "names.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 struct level {
     int fd;
-    struct listing names;
+    struct names names;
     size_t next;     /* of names */
     size_t path_len; /* of the directory's own path */
 };
@@ -45,7 +45,7 @@ static void leave(struct tree *tree)
 {
     struct level *level = &tree->level[--tree->depth];
 
-    listing_release(&level->names);
+    names_release(&level->names);
     close(level->fd);
 }
 
@@ -86,8 +86,8 @@ static int enter(struct tree *tree, int fd, struct err *err)
         tree->room = room;
     }
     level = &tree->level[tree->depth++];
-    *level = (struct level){.fd = fd, .names = LISTING_INIT, .path_len = tree->path.len};
-    if (listing_read(&level->names, fd, err) < 0) {
+    *level = (struct level){.fd = fd, .names = NAMES_INIT, .path_len = tree->path.len};
+    if (names_read(&level->names, fd, TREE_NAMES_MAX, err) < 0) {
         leave(tree);
         return err_wrap(err, "'%s'", str_get(&tree->path));
     }
@@ -97,7 +97,7 @@ static int enter(struct tree *tree, int fd, struct err *err)
 static int enter_last(struct tree *tree, struct err *err)
 {
     const struct level *parent = &tree->level[tree->depth - 1];
-    const char *name = listing_name(&parent->names, parent->next - 1);
+    const char *name = names_get(&parent->names, parent->next - 1);
     int fd;
 
     tree->enter = false;
@@ -140,7 +140,7 @@ int tree_next(struct tree *tree, struct tree_entry *entry, struct err *err)
     if (!tree->depth)
         return 0;
     level = &tree->level[tree->depth - 1];
-    name = listing_name(&level->names, level->next++);
+    name = names_get(&level->names, level->next++);
     set_path(tree, level->path_len, name);
     *entry = (struct tree_entry){.path = str_get(&tree->path), .name = name, .dir = level->fd};
     if (fstatat(level->fd, name, &entry->st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -183,6 +183,8 @@ void str_json(struct str *s, const char *text)
 
         if (*p == '"' || *p == '\\')
             str_printf(s, "\\%c", *p);
+        else if (*p == '\n' || *p == '\t')
+            str_puts(s, *p == '\n' ? "\\n" : "\\t");
         else if (*p < 0x20 || *p == 0x7f)
             str_printf(s, "\\u%04x", *p);
         else if (len)

@@ -29,6 +29,7 @@ VARIANT = os.path.basename(BUILD)
 SLOW = 8 if VARIANT in ("asan", "tsan") else 1        # factor for time limits under a sanitizer
 TOKEN = "s3cret-Token-0123456789"
 HEADER = "x-kubevirt-export-token"
+NOBODY = 65534
 
 
 class Skip(Exception):
@@ -72,9 +73,11 @@ class Answer:
 
 
 class Pod:
-    """The export pod's processes. `volumes` is a list of (name, content, identity, path)."""
+    """The export pod's processes. `volumes` is a list of (name, content, identity, path); `fault` the variables of
+    fault.c; `wrapper` a command to run it by; `uid` another user than root, without capabilities; `conf` what to
+    replace in export.conf ({"server.max-write-idle": "3"})."""
 
-    def __init__(self, volumes, token=TOKEN, env=None, fault=None, wrapper=()):
+    def __init__(self, volumes, token=TOKEN, env=None, fault=None, wrapper=(), uid=None, conf=None):
         self.dir = tempfile.mkdtemp(prefix="vmexport-", dir="/dev/shm")
         self.port = free_port()
         self.log = os.path.join(self.dir, "log")
@@ -94,10 +97,34 @@ class Pod:
         if fault:
             self.trigger = os.path.join(self.dir, "trigger")
             self.env.update(fault, FAULT_TRIGGER=self.trigger, LD_PRELOAD=self._preload())
+        if conf:
+            self.env["VMEXPORT_LIGHTTPD_CONF"] = self._changed_conf(conf)
         self.env.update(env or {})
         self.context = ssl.create_default_context(cafile=self.cert_dir + "/tls.crt")
         self.wrapper = list(wrapper)
+        if uid is not None:
+            self._become(uid)
         self.process = None
+
+    def _changed_conf(self, values):
+        with open(REPO + "/lighttpd/export.conf", encoding="utf-8") as f:
+            text = f.read()
+        for name, value in values.items():
+            text, count = re.subn(rf'(?m)^(\s*"?{re.escape(name)}"? *=>? *)[^,\s]+', rf"\g<1>{value}", text)
+            equal(count, 1, f"places of {name} in export.conf")
+        with open(self.dir + "/export.conf", "w", encoding="utf-8") as f:
+            f.write(text)
+        return self.dir + "/export.conf"
+
+    def _become(self, uid):
+        if os.geteuid() != 0:
+            raise Skip("another user needs root")
+        for path, folders, files in os.walk(self.dir):
+            for name in [""] + folders + files:
+                os.chown(os.path.join(path, name), uid, uid)
+        self.wrapper += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
+                         "--no-new-privs"]
+        self.env["ASAN_OPTIONS"] = "detect_leaks=0"       # which would have to trace a process that must not be traced
 
     def _preload(self):
         # A sanitizer's runtime has to come first in a program that was built with it.
@@ -106,12 +133,21 @@ class Pod:
             first = subprocess.run(["gcc", f"-print-file-name={first}"], check=True, capture_output=True, text=True).stdout.strip()
         return " ".join(filter(None, [first, BUILD + "/tests/http/fault.so"]))
 
-    def __enter__(self):
+    def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.wrapper + [BUILD + "/lighttpd/pod"], env=self.env, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, start_new_session=True)
+
+    def __enter__(self):
+        self.start()
         wait_until(self.is_ready, "the pod answers /exportready", 10)
         return self
+
+    def end(self, signo=signal.SIGTERM, seconds=20):
+        """Sends the signal, unless it is None, and waits for the end; returns the exit status."""
+        if signo is not None:
+            self.process.send_signal(signo)
+        return self.process.wait(seconds * SLOW)
 
     def __exit__(self, *exc):
         if self.process.poll() is None:
@@ -158,6 +194,12 @@ class Pod:
             if pid in below:
                 found.setdefault(name, []).append(pid)
         return found
+
+    def pid(self, name):
+        """The process of that name, of which there is one."""
+        pids = self.processes().get(name, [])
+        equal(len(pids), 1, f"processes named {name}")
+        return pids[0]
 
     # ---- clients ----
 
@@ -274,7 +316,9 @@ class Fixtures:
 
     def get(self, name):
         if name == "tmp":
-            return tempfile.mkdtemp(dir=self.tmp)
+            path = tempfile.mkdtemp(dir=self.tmp)
+            os.chmod(path, 0o755)
+            return path
         if name not in self.made:
             self.made[name] = getattr(self, "make_" + name)()
         return self.made[name]
@@ -308,6 +352,7 @@ def main(module):
     failed = 0
     print(f"1..{len(tests)}")
     tmp = tempfile.mkdtemp(prefix="vmexport-test-", dir=os.environ.get("TMPDIR", "/tmp"))
+    os.chmod(tmp, 0o755)                  # for pods of another user
     try:
         with contextlib.ExitStack() as stack:
             fixtures = Fixtures(module, stack, tmp)
