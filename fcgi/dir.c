@@ -142,6 +142,7 @@ static int serve_listing(const struct request *req, struct response *res, int fd
     char date[HTTP_DATE_SIZE];
 
     response_header(res, "Vary", "Accept");
+    response_header(res, "Accept-Ranges", "none"); /* else lighttpd makes some, of a small one */
     if (!json)
         response_header(res, "Last-Modified", "%s", http_date_format(st->st_mtim.tv_sec, date));
     switch (conditional_check(req, &validator)) {

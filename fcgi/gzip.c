@@ -49,13 +49,25 @@ static int parse_from(const struct request *req, const struct disk *disk, uint64
     return 0;
 }
 
+/* There is no data to the end: a hole, unless the end itself came nearer. */
+static off_t last_hole(const struct disk *disk, struct err *err)
+{
+    off_t end = lseek(disk->fd, 0, SEEK_END);
+
+    if (end < disk->st.st_size)
+        return err_set(err, ERR_IO,
+                       "%s ends at offset %lld, before its size: it shrank while it was read",
+                       str_get(&disk->what), (long long)end);
+    return disk->st.st_size;
+}
+
 /* Where data begins at or after `offset`, in whole blocks; the file's size when there is none. */
-static off_t next_data(const struct disk *disk, off_t offset)
+static off_t next_data(const struct disk *disk, off_t offset, struct err *err)
 {
     off_t data = lseek(disk->fd, offset, SEEK_DATA);
 
     if (data < 0 && errno == ENXIO)
-        return disk->st.st_size;
+        return last_hole(disk, err);
     if (data < 0) /* a block device or a file system that doesn't know: all of it is data */
         return offset;
     return data < disk->st.st_size ? data / FORMAT_BLOCK * FORMAT_BLOCK : disk->st.st_size;
@@ -67,9 +79,11 @@ static int stream_disk(struct gzip_stream *stream, const struct disk *disk, off_
     off_t size = disk->st.st_size;
 
     while (offset < size) {
-        off_t data = next_data(disk, offset);
+        off_t data = next_data(disk, offset, err);
         size_t len;
 
+        if (data < 0)
+            return -1;
         if (data > offset) {
             if (gzip_stream_zeros(stream, (uint64_t)(data - offset), err) < 0)
                 return -1;

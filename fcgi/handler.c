@@ -14,10 +14,12 @@
 #include "token.h"
 
 #include <fcgiapp.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +29,7 @@ enum {
     STACK_SIZE = 512 * 1024, /* address space; only what is touched becomes memory */
     WAKE_INTERVAL_MS = 20,
     RETRY_ACCEPT_MS = 100, /* after a failed accept: out of descriptors, most likely */
+    HEAD_OUT_MS = 50, /* from lighttpd's read to its write: far less, in one turn of its loop */
 };
 
 extern char **environ;
@@ -103,6 +106,27 @@ static void log_failure(const struct request *req, const struct response *res,
         log_error("%s: %s", req->path, err->msg);
 }
 
+static void sleep_ms(long ms)
+{
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    nanosleep(&pause, NULL);
+}
+
+/*
+ * lighttpd that finds the head, all of the body and the end of the connection at once takes this
+ * for the whole, and says its length: a clean end. So before a connection is cut it must have taken
+ * what was sent; then the head is on its way before it looks again.
+ */
+static void let_head_out(const struct response *res)
+{
+    int left;
+
+    while (ioctl(res->fd, SIOCOUTQ, &left) == 0 && left > 0 && !response_peer_left(res))
+        sleep_ms(WAKE_INTERVAL_MS);
+    sleep_ms(HEAD_OUT_MS);
+}
+
 /* Answers one request; false when the body is broken and the connection must be cut. */
 static bool handle(char **envp, int fd, uint16_t id)
 {
@@ -116,16 +140,11 @@ static bool handle(char **envp, int fd, uint16_t id)
     if (answer(&req, &res, &err) < 0) {
         log_failure(&req, &res, &err);
         whole = !res.begun && explain(&res, &err) == 0;
+        if (!whole && res.id)
+            let_head_out(&res);
     }
     response_release(&res);
     return whole;
-}
-
-static void sleep_ms(long ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-
-    nanosleep(&pause, NULL);
 }
 
 static volatile sig_atomic_t drain;

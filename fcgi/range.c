@@ -53,6 +53,7 @@ enum range_result range_parse(const char *header, uint64_t size, struct range_se
     static const char unit[] = "bytes=";
     uint64_t total = 0;
     const char *p = header;
+    bool any = false;
 
     set->count = 0;
     if (!p)
@@ -71,6 +72,7 @@ enum range_result range_parse(const char *header, uint64_t size, struct range_se
         p += strspn(p, " \t");
         if (*p && *p != ',')
             return RANGE_IGNORE;
+        any = true;
         if (!range.len)
             continue;
         if (set->count == RANGE_MAX || range.len > size - total)
@@ -80,5 +82,5 @@ enum range_result range_parse(const char *header, uint64_t size, struct range_se
     }
     if (set->count)
         return RANGE_SATISFIABLE;
-    return header[sizeof(unit) - 1] ? RANGE_UNSATISFIABLE : RANGE_IGNORE;
+    return any ? RANGE_UNSATISFIABLE : RANGE_IGNORE;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "response.h"
+#include "base/cleanup.h"
 #include "base/io.h"
 
 #include <assert.h>
@@ -68,12 +69,13 @@ void response_release(struct response *res)
 
 void response_header(struct response *res, const char *name, const char *fmt, ...)
 {
-    char value[8192];
+    cleanup_free char *value = NULL;
     va_list ap;
 
     assert(!res->begun);
     va_start(ap, fmt);
-    vsnprintf(value, sizeof(value), fmt, ap);
+    if (vasprintf(&value, fmt, ap) < 0)
+        abort(); /* as str.c */
     va_end(ap);
     for (char *p = value; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -208,6 +210,9 @@ int response_text(struct response *res, int status, const char *type, const char
 {
     response_header(res, "Content-Type", "%s", type);
     response_header(res, "Content-Length", "%zu", strlen(body));
+    /* Else lighttpd offers ranges when it has all of the body in time, and with HEAD it never has.
+     */
+    response_header(res, "Accept-Ranges", "none");
     if (response_begin(res, status, err) < 0)
         return -1;
     return response_write(res, body, strlen(body), err);

@@ -16,6 +16,11 @@
 
 #define BLANKS " \t\r\n"
 
+static bool is_blank(char c)
+{
+    return c && strchr(BLANKS, c);
+}
+
 static const char *token_file(void)
 {
     const char *path = getenv("VMEXPORT_TOKEN_FILE");
@@ -35,7 +40,7 @@ int token_read(struct str *token, struct err *err)
         start = str_get(&text);
         start += strspn(start, BLANKS);
         len = strlen(start);
-        while (len && strchr(BLANKS, start[len - 1]))
+        while (len && is_blank(start[len - 1]))
             len--;
         if (len)
             str_append(token, start, len);
@@ -55,9 +60,9 @@ static int matches(const unsigned char *digest, const char *value, size_t len)
 {
     unsigned char given[SHA256_DIGEST_LENGTH];
 
-    while (len && strchr(BLANKS, value[0]))
+    while (len && is_blank(value[0]))
         value++, len--;
-    while (len && strchr(BLANKS, value[len - 1]))
+    while (len && is_blank(value[len - 1]))
         len--;
     SHA256((const unsigned char *)value, len, given);
     return CRYPTO_memcmp(digest, given, sizeof(given)) == 0;

@@ -2,6 +2,7 @@
 #include "settings.h"
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "volume.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -105,6 +106,17 @@ static int set_places(struct err *err)
     return 0;
 }
 
+/* The handlers read the volumes; but none of them could start, and the pod is the one to say so. */
+static int check_volumes(struct err *err)
+{
+    const char *text = getenv(table[VOLUMES].name);
+    struct volume_table volumes;
+    int rc = volume_table_parse(&volumes, text ? text : "", err);
+
+    volume_table_free(&volumes);
+    return rc;
+}
+
 int settings_read(struct settings *settings, struct err *err)
 {
     long port, grace;
@@ -116,7 +128,7 @@ int settings_read(struct settings *settings, struct err *err)
             return err_set(err, ERR_INPUT, "%s is set and empty", table[i].name);
     }
     if (set_places(err) < 0 || read_number(PORT, &port, err) < 0 ||
-        read_number(GRACE_SECONDS, &grace, err) < 0)
+        read_number(GRACE_SECONDS, &grace, err) < 0 || check_volumes(err) < 0)
         return -1;
     *settings = (struct settings){
         .cert_file = getenv(table[CERT_FILE].name),

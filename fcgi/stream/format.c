@@ -135,7 +135,8 @@ uint32_t format_crc_join(uint32_t crc, uint32_t next, uint64_t bytes)
     return (uint32_t)crc32_combine64(crc, next, (z_off64_t)bytes);
 }
 
-/* Joined with an empty CRC, one is only moved on by that many zeros; CRC-32 is inverted at both ends. */
+/* Joined with an empty CRC, one is only moved on by that many zeros; CRC-32 is inverted at both
+ * ends. */
 uint32_t format_crc_zeros(uint32_t crc, uint64_t bytes)
 {
     return ~format_crc_join(~crc, 0, bytes);

@@ -14,12 +14,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
     STREAM_MEMORY = 14 << 20, /* bytes in slots that a stream may hold, however many processors */
     SLOTS_AHEAD = 2,          /* beside one a processor: one to fill, one to send */
     STREAMS_MIN = 2,
+    THREADS_MAX = 1024,
 };
 
 enum slot_kind { SLOT_FILE, SLOT_BYTES, SLOT_ZEROS };
@@ -66,11 +68,15 @@ static size_t slots_of(enum gzip_source source)
 
 int gzip_stream_start(unsigned *threads, struct err *err)
 {
+    const char *wanted = getenv("VMEXPORT_THREADS");
     uint64_t streams;
 
     if (codec_choose(err) < 0)
         return -1;
-    cpus = cgroup_cpus();
+    cpus = wanted ? (unsigned)strtoul(wanted, NULL, 10) : cgroup_cpus();
+    if (cpus < 1 || cpus > THREADS_MAX)
+        return err_set(err, ERR_INPUT, "VMEXPORT_THREADS is '%s': a number from 1 to %d", wanted,
+                       THREADS_MAX);
     streams = cgroup_memory() / 2 / (slots_of(GZIP_BYTES) * 2 * BLOCK_ROOM);
     if (streams < STREAMS_MIN)
         streams = STREAMS_MIN;

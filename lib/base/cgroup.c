@@ -131,6 +131,11 @@ static bool mount_of(const char *text, const char *controller, struct str *mount
     return false;
 }
 
+static bool is_below(const char *group, const char *parent)
+{
+    return str_starts(group, parent) && strchr("/", group[strlen(parent)]);
+}
+
 /* The lowest limit of the process's group and its parents in one hierarchy; 0 when none is set. */
 static double lowest(const char *root, const char *controller, limit_fn *limit)
 {
@@ -152,7 +157,7 @@ static double lowest(const char *root, const char *controller, limit_fn *limit)
         return 0;
     below = str_get(&path);
     if (strcmp(str_get(&shown), "/") != 0)
-        below = str_starts(below, str_get(&shown)) ? below + shown.len : "";
+        below = is_below(below, str_get(&shown)) ? below + shown.len : "";
     str_printf(&dir, "%s%s", root, str_get(&mount));
     base = dir.len;
     if (strcmp(below, "/") != 0)

@@ -6,12 +6,14 @@ programs, libraries and documents are mixed as they are there, whatever the mach
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import time
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -20,6 +22,8 @@ SPARSE_BYTES = 8 * GIB
 DENSE_BYTES = GIB
 # One huge file would be the sample.
 FILE_MAX = 32 * MIB
+# A virtual machine's kernel gives freed memory back to the host in the background.
+SETTLE_SECONDS = 3
 SAMPLED = ("bin", "lib", "share")
 
 
@@ -107,6 +111,21 @@ def sha256_file(path):
     return digest.hexdigest()
 
 
+def holes(descriptor):
+    size, end = os.fstat(descriptor).st_size, 0
+    while end < size:
+        start = os.lseek(descriptor, end, os.SEEK_HOLE)
+        if start >= size:
+            return
+        try:
+            end = os.lseek(descriptor, start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            end = size  # nothing but the hole is left
+        yield start, end
+
+
 class Inputs:
     """The folder of inputs. What is there is used as it is: remove the folder to have them made again."""
 
@@ -147,8 +166,15 @@ class Inputs:
         """How many names an archive of the tree has, the root counted."""
         return sum(len(dirs) + len(files) for _, dirs, files in os.walk(self.path("tree"))) + 1
 
+    def drop_holes(self, name):
+        """Takes the holes of a file out of the page cache, where reading them has put pages of zeros."""
+        with open(self.path(name), "rb") as file:
+            for start, end in holes(file.fileno()):
+                os.posix_fadvise(file.fileno(), start, end - start, os.POSIX_FADV_DONTNEED)
+        time.sleep(SETTLE_SECONDS)
+
     def warm(self, name):
-        """Reads it into the page cache; downloads only read what they need of a sparse disk."""
+        """Reads it into the page cache, holes too."""
         paths = walk_files(self.path(name)) if name == "tree" else [self.path(name)]
         for path in paths:
             if not os.path.islink(path):

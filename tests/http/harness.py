@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import traceback
+import weakref
 
 MIB = 1 << 20
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -105,6 +106,7 @@ class Pod:
         if uid is not None:
             self._become(uid)
         self.process = None
+        self.opened = []
 
     def _changed_conf(self, values):
         with open(REPO + "/lighttpd/export.conf", encoding="utf-8") as f:
@@ -150,6 +152,8 @@ class Pod:
         return self.process.wait(seconds * SLOW)
 
     def __exit__(self, *exc):
+        for r in filter(None, (ref() for ref in self.opened)):       # or the pod would wait for them
+            r.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -213,7 +217,9 @@ class Pod:
         for name, value in ([(HEADER, token)] if token is not None else []) + list(dict(headers).items() if isinstance(headers, dict) else headers):
             c.putheader(name, value)
         c.endheaders()
-        return c.getresponse()
+        r = c.getresponse()
+        self.opened.append(weakref.ref(r))
+        return r
 
     def get(self, path, **kw):
         r = self.open(path, **kw)
@@ -304,6 +310,17 @@ class throttled(threading.Thread):
                 time.sleep(0.05)
         except (OSError, http.client.HTTPException) as e:
             self.error = e
+
+
+def go_program(name):
+    """Builds tests/http/go/NAME; returns the program's path."""
+    path = f"{BUILD}/tests/http/{name}"
+    try:
+        subprocess.run(["go", "build", "-o", path, "./" + name], cwd=REPO + "/tests/http/go", check=True, timeout=300,
+                       env=dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="", GOWORK="off", CGO_ENABLED="0"))
+    except FileNotFoundError as e:
+        raise Skip("needs go") from e
+    return path
 
 
 # ---- running ----

@@ -326,7 +326,7 @@ def small_run_dir(pod):
 
 def test_no_space_for_buffers_is_no_clean_short_end(tmp):
     faulty = Faulty(tmp)
-    pod = Pod(faulty.volumes)
+    pod = Pod(faulty.volumes, conf={"server.max-keep-alive-idle": "1"})      # which is how long it then waits
     with small_run_dir(pod), pod:
         for path in (GZIP, TAR):
             r = pod.curl(path, "--limit-rate", "20M")

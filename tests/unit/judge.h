@@ -25,6 +25,7 @@ static inline bool judge_frame(const uint8_t *p, size_t len, struct judge_frame 
 {
     uint64_t value = 0;
 
+    *frame = (struct judge_frame){0};
     if (len < JUDGE_FRAME)
         return false;
     for (unsigned i = 0; i < 8; i++, p += 5) {
@@ -92,9 +93,9 @@ static inline size_t judge_piece(const uint8_t *in, size_t len, struct judge_fra
     return JUDGE_FRAME + run;
 }
 
-/* Whether `in` is pieces and nothing else. Appends what they say, and to `kinds` a letter each: D
+/* Whether `in` is pieces and nothing else. Appends what they say, and to `letters` one each: D
  * for data, 0 for zeros. */
-static inline bool judge_pieces(const uint8_t *in, size_t len, struct str *out, struct str *kinds)
+static inline bool judge_pieces(const uint8_t *in, size_t len, struct str *out, struct str *letters)
 {
     while (len) {
         struct judge_frame frame;
@@ -102,7 +103,7 @@ static inline bool judge_pieces(const uint8_t *in, size_t len, struct str *out, 
 
         if (!piece)
             return false;
-        str_putc(kinds, frame.zeros ? '0' : 'D');
+        str_putc(letters, frame.zeros ? '0' : 'D');
         in += piece;
         len -= piece;
     }

@@ -11,7 +11,11 @@ static const struct validator only_date = {NULL, 784111777};
 static const struct validator only_tag = {"\"abc\"", -1};
 static const struct validator neither = {NULL, -1};
 
-enum { PROCEED = CONDITIONAL_PROCEED, SAME = CONDITIONAL_NOT_MODIFIED, FAILED = CONDITIONAL_FAILED };
+enum {
+    PROCEED = CONDITIONAL_PROCEED,
+    SAME = CONDITIONAL_NOT_MODIFIED,
+    FAILED = CONDITIONAL_FAILED
+};
 
 struct row {
     const struct validator *validator;
@@ -149,7 +153,7 @@ static void if_range(void **state)
         {&neither, {NULL}, true},
         {&both, {"HTTP_IF_RANGE=\"abc\""}, true},
         {&both, {"HTTP_IF_RANGE=\"x\""}, false},
-        {&both, {"HTTP_IF_RANGE=W/\"abc\""}, false}, /* a weak tag never counts */
+        {&both, {"HTTP_IF_RANGE=W/\"abc\""}, false},      /* a weak tag never counts */
         {&both, {"HTTP_IF_RANGE=\"abc\", \"x\""}, false}, /* no list is allowed */
         {&both, {"HTTP_IF_RANGE=*"}, false},
         {&both, {"HTTP_IF_RANGE="}, false},
@@ -173,9 +177,12 @@ static void if_range(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_condition_proceeds), cmocka_unit_test(if_match),
-        cmocka_unit_test(if_none_match),         cmocka_unit_test(dates),
-        cmocka_unit_test(precedence),            cmocka_unit_test(if_range),
+        cmocka_unit_test(no_condition_proceeds),
+        cmocka_unit_test(if_match),
+        cmocka_unit_test(if_none_match),
+        cmocka_unit_test(dates),
+        cmocka_unit_test(precedence),
+        cmocka_unit_test(if_range),
     };
 
     return cmocka_run_group_tests_name("conditional", tests, NULL, NULL);

@@ -81,9 +81,15 @@ static void header_and_query(void **state)
 static void a_header_that_came_twice(void **state)
 {
     static const struct row rows[] = {
-        {"secret, secret", NULL, 1}, {"secret,secret", NULL, 1}, {"wrong, secret", NULL, 1},
-        {"secret, wrong", NULL, 1},  {", secret ,", NULL, 1},    {"wrong, wrong", NULL, 0},
-        {",", NULL, 0},              {", ,", NULL, 0},           {"sec,ret", NULL, 0},
+        {"secret, secret", NULL, 1},
+        {"secret,secret", NULL, 1},
+        {"wrong, secret", NULL, 1},
+        {"secret, wrong", NULL, 1},
+        {", secret ,", NULL, 1},
+        {"wrong, wrong", NULL, 0},
+        {",", NULL, 0},
+        {", ,", NULL, 0},
+        {"sec,ret", NULL, 0},
         {"secret secret", NULL, 0},
     };
 

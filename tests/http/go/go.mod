@@ -1,0 +1,3 @@
+module vmexport/tests
+
+go 1.19
