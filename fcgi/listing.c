@@ -36,10 +36,40 @@ static int look_at(const struct names *names, size_t i, struct stat *st, struct 
     return judge(names, i, errno, err);
 }
 
+/* What HTML knows without a ';' too (https://html.spec.whatwg.org/#named-character-references). */
+static const char *const bare_entities[] = {
+    "AElig",  "AMP",    "Aacute", "Acirc",  "Agrave", "Aring",  "Atilde", "Auml",   "COPY",
+    "Ccedil", "ETH",    "Eacute", "Ecirc",  "Egrave", "Euml",   "GT",     "Iacute", "Icirc",
+    "Igrave", "Iuml",   "LT",     "Ntilde", "Oacute", "Ocirc",  "Ograve", "Oslash", "Otilde",
+    "Ouml",   "QUOT",   "REG",    "THORN",  "Uacute", "Ucirc",  "Ugrave", "Uuml",   "Yacute",
+    "aacute", "acirc",  "acute",  "aelig",  "agrave", "amp",    "aring",  "atilde", "auml",
+    "brvbar", "ccedil", "cedil",  "cent",   "copy",   "curren", "deg",    "divide", "eacute",
+    "ecirc",  "egrave", "eth",    "euml",   "frac12", "frac14", "frac34", "gt",     "iacute",
+    "icirc",  "iexcl",  "igrave", "iquest", "iuml",   "laquo",  "lt",     "macr",   "micro",
+    "middot", "nbsp",   "not",    "ntilde", "oacute", "ocirc",  "ograve", "ordf",   "ordm",
+    "oslash", "otilde", "ouml",   "para",   "plusmn", "pound",  "quot",   "raquo",  "reg",
+    "sect",   "shy",    "sup1",   "sup2",   "sup3",   "szlig",  "thorn",  "times",  "uacute",
+    "ucirc",  "ugrave", "uml",    "uuml",   "yacute", "yen",    "yuml",
+};
+
+/* Whether HTML sees a character reference in an attribute's '&' and what follows it. */
+static bool begins_entity(const char *ampersand)
+{
+    const char *name = ampersand + 1;
+    size_t len = strspn(name, ENTITY_NAME);
+
+    if (name[len] == ';' || name[len] == '=')
+        return name[len] == ';';
+    for (size_t i = 0; i < sizeof(bare_entities) / sizeof(bare_entities[0]); i++)
+        if (strlen(bare_entities[i]) == len && memcmp(bare_entities[i], name, len) == 0)
+            return true;
+    return false;
+}
+
 /*
  * A reference to the entry, relative to its directory's page, as Go's url.URL writes it, with one
  * difference: Go leaves every '&' as it is, and a browser takes "&lt" in a name for '<'. A '&' that
- * begins such a thing ("&name;") is written as %26 here, which means the same in a path.
+ * begins such a thing is written as %26 here, which means the same in a path.
  */
 static void append_href(struct str *out, const char *name, bool directory)
 {
@@ -52,7 +82,7 @@ static void append_href(struct str *out, const char *name, bool directory)
     else
         str_url_path(&path, name);
     for (const char *p = str_get(&path); *p; p++) {
-        if (*p == '&' && p[1 + strspn(p + 1, ENTITY_NAME)] == ';')
+        if (*p == '&' && begins_entity(p))
             str_puts(out, "%26");
         else
             str_putc(out, *p);

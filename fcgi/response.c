@@ -15,14 +15,15 @@
 enum {
     FCGI_STDOUT = 6,
     RECORD_HEADER = 8,
-    RECORD_MAX = 61440, /* of at most 65535: whole pages, so that sendfile hands over whole pages */
-    RECORDS_PER_WRITE = 16,
     /*
-     * What the kernel holds between us and lighttpd: about one record. lighttpd takes all that is
-     * there at once, and what is more than 64 KiB goes through a temporary file, which costs as
-     * much as encrypting it.
+     * lighttpd takes all that the socket holds at once, and what is more than 64 KiB goes through a
+     * temporary file, which costs as much as encrypting it. So the socket holds three records of
+     * five pages, and no more: one is sent while the next is taken. (The kernel doubles the size
+     * and counts its own overhead in.)
      */
-    SEND_BUFFER = 24576,
+    RECORD_MAX = 20480,
+    SEND_BUFFER = 32768,
+    RECORDS_PER_WRITE = 16,
 };
 
 static const struct {

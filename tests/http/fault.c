@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A disk that fails, for tests: loaded by LD_PRELOAD into the handlers and lighttpd, it makes reads of one file or
- * block device go wrong while a trigger file exists.
+ * A disk that fails, for tests: loaded by LD_PRELOAD into the handlers and lighttpd, it makes reads
+ * of one file or block device go wrong while a trigger file exists.
  *
  *   FAULT_FILE     the file or device
  *   FAULT_AT       from this offset on
- *   FAULT_KIND     eio: reads fail; end: reads find the end of the file; short: reads return a few bytes
+ *   FAULT_KIND     eio: reads fail; end: they find the end of the file; short: they return a few
+ *                  bytes; slow: they take a while
  *   FAULT_TRIGGER  only while this path exists
  */
 #include <dlfcn.h>
@@ -19,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { SHORT_READ = 1001 };
+enum { SHORT_READ = 1001, SLOW_READ_US = 50 * 1000 };
 
 static bool is_target(int fd)
 {
@@ -42,6 +43,10 @@ static size_t allowed(int fd, off_t offset, size_t len, ssize_t *result)
         return len;
     if (kind && strcmp(kind, "short") == 0)
         return len < SHORT_READ ? len : SHORT_READ;
+    if (kind && strcmp(kind, "slow") == 0) {
+        usleep(SLOW_READ_US);
+        return len;
+    }
     if (offset + (off_t)len <= at)
         return len;
     if (offset < at)

@@ -95,6 +95,9 @@ class Pod:
                         VMEXPORT_MANIFEST_DIR=self.manifest_dir, VMEXPORT_ADDRESS="127.0.0.1", VMEXPORT_PORT=str(self.port),
                         VMEXPORT_RUN_DIR=self.dir + "/run", VMEXPORT_LIGHTTPD_CONF=REPO + "/lighttpd/export.conf", TZ="UTC")
         self.env.setdefault("VMEXPORT_LIGHTTPD", "/usr/sbin/lighttpd")
+        if VARIANT == "asan":
+            self.add_option("LSAN_OPTIONS", f"suppressions={REPO}/tests/lsan.supp:print_suppressions=0")
+            self.add_option("ASAN_OPTIONS", "fast_unwind_on_malloc=0")        # for the suppressions to see the whole stack
         if fault:
             self.trigger = os.path.join(self.dir, "trigger")
             self.env.update(fault, FAULT_TRIGGER=self.trigger, LD_PRELOAD=self._preload())
@@ -107,6 +110,10 @@ class Pod:
             self._become(uid)
         self.process = None
         self.opened = []
+
+    def add_option(self, name, option):
+        """For a sanitizer."""
+        self.env[name] = ":".join(filter(None, [self.env.get(name), option]))
 
     def _changed_conf(self, values):
         with open(REPO + "/lighttpd/export.conf", encoding="utf-8") as f:
@@ -126,7 +133,7 @@ class Pod:
                 os.chown(os.path.join(path, name), uid, uid)
         self.wrapper += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
                          "--no-new-privs"]
-        self.env["ASAN_OPTIONS"] = "detect_leaks=0"       # which would have to trace a process that must not be traced
+        self.add_option("ASAN_OPTIONS", "detect_leaks=0")  # which would have to trace a process that must not be traced
 
     def _preload(self):
         # A sanitizer's runtime has to come first in a program that was built with it.

@@ -4,6 +4,7 @@
 import contextlib
 import datetime
 import email.utils
+import html.entities
 import html.parser
 import http.client
 import json
@@ -29,6 +30,8 @@ ODD_NAMES = [b"x%cy" % c for c in range(1, 256) if c != 47] + [bytes([c]) for c 
     b"a:b", b"http:x", b"&lt", b"&lt;", b"&amp;&quot;x&nosuch;", b"&#60;", b"&;", b"a&b=c;d", b"%41", b"%2e%2e", b"%2F", b"%00", b"%zz", b"...", b"..a", b".hidden",
     b" lead", b"trail ", b"-rf", b"$HOME", b"a\nb", b"a\r\nSet-Cookie: b", b"<script>alert(1)<script>", b"\xc0\xae\xc0\xae", b"\xe2\x80\xa8", b"e\xcc\x81", b"\xc3\xa9",
     b"\xed\xa0\x80", b"\xf0\x9f\x92\xbe", b"UPPER", b"upper", b"n" * 255, b"\xff" * 255]
+BARE_ENTITIES = [name.encode() for name in html.entities.html5 if not name.endswith(";")]      # "&lt" is '<' even without a ';'
+ODD_NAMES += [b"x&%s.txt" % name for name in BARE_ENTITIES]
 ODD_DIRECTORIES = [b"d" + name for name in (b":", b"*", b"&lt;", b"\xff", b" ", b"%2F", b"ir")] + [b"c:d", b"*d", b"lost+found"]
 
 
@@ -93,7 +96,8 @@ def entries(pod, path):
 def go_listing(root, path):
     """Go's listing, whose head came with Go 1.22, with the one documented deviation."""
     body = subprocess.run([go_program("listing"), root, path], check=True, capture_output=True, env={"LC_ALL": "C"}).stdout
-    body = re.sub(rb'(?<=<a href=")[^"]*', lambda m: re.sub(rb"&(?=[a-zA-Z0-9]*;)", b"%26", m[0]), body)
+    entity = rb"&(?=[a-zA-Z0-9]*;|(%s)(?![a-zA-Z0-9=]))" % b"|".join(BARE_ENTITIES)
+    body = re.sub(rb'(?<=<a href=")[^"]*', lambda m: re.sub(entity, b"%26", m[0]), body)
     return HEAD + body[body.index(b"<pre>\n"):]
 
 
@@ -134,12 +138,12 @@ def test_every_link_leads_to_its_file_as_a_browser_reads_it(pod):
     equal(len(links), len(ODD_NAMES) + len(ODD_DIRECTORIES), "links")
     for href, text in links:
         if href.endswith("/"):
-            equal(pod.get(urllib.parse.urljoin(ODD, href)).status, 200, href)
+            equal(pod.get(ODD + href).status, 200, href)
         elif re.search("%0.|%1.|%7F", href):
-            equal(pod.get(urllib.parse.urljoin(ODD, href)).status, 400, f"{href}: a control character")
+            equal(pod.get(ODD + href).status, 400, f"{href}: a control character")
         else:
             name = urllib.parse.unquote_to_bytes(href.removeprefix("./"))
-            equal(pod.get(urllib.parse.urljoin(ODD, href)).body, b"this is " + name, href)
+            equal(pod.get(ODD + href).body, b"this is " + name, href)
             equal(text.encode("latin-1"), name, "text of the link")
 
 

@@ -134,7 +134,7 @@ def test_a_handler_that_dies_is_started_again_and_no_request_is_lost(tmp):
             for _ in range(2):                 # the second time it has just been started, and must wait
                 old = pod.pid(name)
                 os.kill(old, signal.SIGKILL)
-                wait_until(lambda: is_gone(old), "it is dead", 1)  # pylint: disable=cell-var-from-loop
+                wait_until(lambda: not os.path.exists(f"/proc/{old}"), "it is dead", 1)  # pylint: disable=cell-var-from-loop
                 start = time.time()
                 equal(pod.get(path, method="HEAD").status, 200, f"{path} after {name} was killed")
                 check(time.time() - start < 3 * SLOW, f"{path} took {time.time() - start:.1f} seconds")
@@ -189,20 +189,20 @@ def test_it_needs_no_root_and_only_the_run_dir_to_write_to(tmp):
         equal([pod.get(path).status for path in ("/", "/volumes/tree/dir/", "/exportready")], [200] * 3, "pages")
         for name, pids in pod.processes().items():
             for status in map(status_of, pids):
-                equal((status["Uid"].split(), int(status["CapEff"], 16), status["NoNewPrivs"]), ([str(NOBODY)] * 4, 0, "1"), f"rights of {name}")
+                equal((status["Uid"].split(), int(status["CapEff"], 16)), ([str(NOBODY)] * 4, 0), f"rights of {name}")
         equal(pod.end(), 0, "exit status")
 
 
 def test_addresses(disk):
-    for address, reached in ((None, ("127.0.0.1", "::1")), ("[::]", ("127.0.0.1", "::1")), ("0.0.0.0", ("127.0.0.1",)), ("[::1]", ("::1",)), ("127.0.0.2", ("127.0.0.2",))):
+    for address, reached in ((None, ("127.0.0.1", "[::1]")), ("[::]", ("127.0.0.1", "[::1]")), ("0.0.0.0", ("127.0.0.1",)),
+                             ("[::1]", ("[::1]",)), ("127.0.0.2", ("127.0.0.2",))):
         pod = Pod([("disk", "disk", "-", disk)], env={"VMEXPORT_ADDRESS": address or ""})
         if not address:
             del pod.env["VMEXPORT_ADDRESS"]
         pod.start()
-        wait_until(lambda: "server started" in pod.log_text() or '"msg":"serving' in pod.log_text(), "the start")  # pylint: disable=cell-var-from-loop
+        wait_until(lambda: '"msg":"serving' in pod.log_text(), "the start")  # pylint: disable=cell-var-from-loop
         for host in reached:
-            r = subprocess.run(["curl", "-sSk", "--retry", "3", "--retry-connrefused", f"https://{f'[{host}]' if ':' in host else host}:{pod.port}/exportready"],
-                               capture_output=True, text=True, check=False)
+            r = subprocess.run(["curl", "-sSk", f"https://{host}:{pod.port}/exportready"], capture_output=True, text=True, check=False)
             equal((r.returncode, r.stderr), (0, ""), f"address {address}, {host}")
         equal(pod.end(), 0, "exit status")
         shutil.rmtree(pod.dir)
@@ -240,7 +240,8 @@ def test_settings_that_make_no_sense_are_named(disk, tmp):
         pass
     for env, message in (({"VMEXPORT_PORT": "65536"}, "VMEXPORT_PORT must be a number from 0 to 65535, not '65536'"),
                          ({"VMEXPORT_PORT": "-1"}, "VMEXPORT_PORT must"), ({"VMEXPORT_PORT": "80x"}, "VMEXPORT_PORT must"),
-                         ({"VMEXPORT_PORT": ""}, "VMEXPORT_PORT is set and empty"), ({"VMEXPORT_GRACE_SECONDS": "soon"}, "VMEXPORT_GRACE_SECONDS must"),
+                         ({"VMEXPORT_PORT": ""}, "VMEXPORT_PORT is set and empty"),
+                         ({"VMEXPORT_GRACE_SECONDS": "soon"}, "VMEXPORT_GRACE_SECONDS must"),
                          ({"VMEXPORT_ADDRESS": "localhost"}, "VMEXPORT_ADDRESS is no numeric address: 'localhost'"),
                          ({"VMEXPORT_ADDRESS": "192.0.2.1"}, "cannot listen on VMEXPORT_ADDRESS 192.0.2.1"),
                          ({"VMEXPORT_RUN_DIR": tmp + "/none"}, "VMEXPORT_RUN_DIR must be a writable directory"),

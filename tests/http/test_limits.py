@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Many clients, slow clients, rude clients: bounded memory, no idle CPU, and nobody is cut who only waits."""
+import contextlib
 import http.client
 import json
 import os
@@ -11,7 +12,7 @@ import subprocess
 import time
 
 import harness
-from harness import HEADER, MIB, REPO, SLOW, TOKEN, Pod, check, equal, wait_until
+from harness import HEADER, MIB, REPO, SLOW, TOKEN, Pod, check, equal
 
 RAW, GZIP, TAR = "/volumes/disk/disk.img", "/volumes/disk/disk.img.gz", "/volumes/tree/disk.tar.gz"
 SIZE = 32 * MIB
@@ -42,8 +43,11 @@ def memory(pod):
         with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as f:
             total += int(re.search(r"(?m)^Pss: +(\d+) kB", f.read())[1]) * 1024
     folder = f"/proc/{pod.pid('lighttpd')}/fd"
-    buffers = [os.stat(f"{folder}/{fd}") for fd in os.listdir(folder) if "/run/tmp/" in os.readlink(f"{folder}/{fd}")]
-    return total + sum(st.st_blocks * 512 for st in buffers)
+    for fd in os.listdir(folder):
+        with contextlib.suppress(OSError):
+            if "/run/tmp/" in os.readlink(f"{folder}/{fd}"):
+                total += os.stat(f"{folder}/{fd}").st_blocks * 512
+    return total
 
 
 def cpu_seconds(pod):
@@ -188,10 +192,10 @@ def test_a_header_of_a_mebibyte_is_refused(pod):
 
 
 def test_a_body_is_refused(pod):
-    for method, size in (("POST", 100), ("PUT", 100000)):
+    for method, size, status in (("POST", 3, b"405"), ("PUT", 100000, b"413")):
         with connect(pod) as s:
-            s.sendall(f"{method} {RAW} HTTP/1.0\r\nHost: localhost\r\n{HEADER}: {TOKEN}\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size)
-            check(re.match(rb"HTTP/1.. (405|413) ", s.recv(100)), f"{method} of {size} bytes")
+            s.sendall(f"{method} {RAW} HTTP/1.0\r\nHost: localhost\r\n{HEADER}: {TOKEN}\r\nContent-Length: {size}\r\n\r\nabc".encode())
+            equal(s.recv(100).split()[1], status, f"{method} of {size} bytes")
 
 
 def test_http2_is_off(pod):

@@ -70,6 +70,13 @@ static inline size_t judge_run(const uint8_t *in, size_t len, unsigned blocks, s
     return used;
 }
 
+static inline bool judge_zeros(const void *data, size_t len)
+{
+    const char *p = data;
+
+    return !len || (!p[0] && memcmp(p, p + 1, len - 1) == 0);
+}
+
 /* The next piece: its frame and run. Returns its length, 0 when it is wrong. */
 static inline size_t judge_piece(const uint8_t *in, size_t len, struct judge_frame *frame,
                                  struct str *out)
@@ -87,9 +94,8 @@ static inline size_t judge_piece(const uint8_t *in, size_t len, struct judge_fra
         return 0;
     if ((out->len - before + JUDGE_PAGE - 1) / JUDGE_PAGE != frame->pages)
         return 0;
-    for (size_t i = before; frame->zeros && i < out->len; i++)
-        if (out->data[i])
-            return 0;
+    if (frame->zeros && !judge_zeros(out->data + before, out->len - before))
+        return 0;
     return JUDGE_FRAME + run;
 }
 

@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The pool starts once a process, so each export runs in a child of its own and leaves its body in
- * a memory file or a socket that the parent reads. The source is included to say itself how many
- * processors there are.
+ * a memory file or a socket that the parent reads.
  */
-unsigned pretended_cpus(void);
-#define cgroup_cpus pretended_cpus
-#include "stream/gzip_stream.c"
-
+#include "base/cleanup.h"
 #include "judge.h"
+#include "stream/format.h"
+#include "stream/gzip_stream.h"
 #include "support.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-static unsigned processors;
-
-unsigned pretended_cpus(void)
+/* Else each child would end a second later, as its pool's threads still run. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
 {
-    return processors;
+    return "atexit_sleep_ms=0";
 }
 
 /* What a child has to say; shared memory. */
@@ -138,7 +137,10 @@ static int run_stream(const struct export *e, struct err *err)
 
 static int start(unsigned threads, struct err *err)
 {
-    processors = threads;
+    char number[16];
+
+    snprintf(number, sizeof(number), "%u", threads);
+    setenv("VMEXPORT_THREADS", number, 1);
     outcome->threads = 64;
     signal(SIGPIPE, SIG_IGN);
     return gzip_stream_start(&outcome->threads, err);
@@ -251,8 +253,11 @@ static void the_bytes_depend_on_the_content_alone(void **state)
 /* ?from=N of a disk, and a disk that is only the rest. */
 static void from_a_block_it_is_the_rest_alone(void **state)
 {
+    static const off_t blocks[] = {1, 3, 6, 7, 9, BLOCKS};
+
     (void)state;
-    for (off_t from = FORMAT_BLOCK; from < DISK_SIZE; from += FORMAT_BLOCK) {
+    for (size_t i = 0; i < COUNT(blocks); i++) {
+        off_t from = blocks[i] * FORMAT_BLOCK;
         cleanup_str struct str body = STR_INIT, alone = STR_INIT, content = STR_INIT;
         cleanup_close int rest = memory_file(disk + from, (size_t)(DISK_SIZE - from));
 
@@ -447,13 +452,19 @@ static void a_reader_that_leaves_is_the_end(void **state)
     }
 }
 
-static void start_lowers_the_streams_to_the_memory(void **state)
+static void starting(void **state)
 {
+    static const unsigned wrong[] = {0, 1025, 4294967295};
+
     (void)state;
-    join(spawn(&(struct export){
-        .how = ALLOCATED, .threads = 2, .fd = -1, .out = STDERR_FILENO, .only_start = true}));
+    join(spawn(&(struct export){.threads = 2, .only_start = true}));
     assert_int_equal(outcome->rc, 0);
-    assert_in_range(outcome->threads, 2, 64);
+    assert_in_range(outcome->threads, 2, 64); /* streams: lowered to the memory, never raised */
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        join(spawn(&(struct export){.threads = wrong[i], .only_start = true}));
+        assert_int_equal(outcome->rc, -1);
+        assert_int_equal(outcome->err.class, ERR_INPUT);
+    }
 }
 
 static int set_up(void **state)
@@ -487,7 +498,7 @@ int main(void)
         cmocka_unit_test(an_error_ends_the_stream_without_an_end),
         cmocka_unit_test(a_slow_reader_gets_the_same),
         cmocka_unit_test(a_reader_that_leaves_is_the_end),
-        cmocka_unit_test(start_lowers_the_streams_to_the_memory),
+        cmocka_unit_test(starting),
     };
 
     return cmocka_run_group_tests_name("gzip_stream", tests, set_up, tear_down);

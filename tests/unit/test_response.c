@@ -55,7 +55,7 @@ static void a_small_response(void **state)
     assert_int_equal(res.status, 404);
     assert_int_equal(res.sent, 5);
     assert_sent("Status: 404 Not Found\r\nX-Number: 7\r\nContent-Type: text/plain\r\n"
-                "Content-Length: 5\r\n\r\nnone\n");
+                "Content-Length: 5\r\nAccept-Ranges: none\r\n\r\nnone\n");
 }
 
 static void plain_cgi_has_no_records(void **state)
@@ -63,7 +63,8 @@ static void plain_cgi_has_no_records(void **state)
     (void)state;
     begin(0, false);
     assert_int_equal(response_text(&res, 200, "text/plain", "all", &err), 0);
-    assert_sent("Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nall");
+    assert_sent("Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n"
+                "Accept-Ranges: none\r\n\r\nall");
     assert_false(response_peer_left(&res));
 }
 
@@ -77,7 +78,8 @@ static void head_has_no_body(void **state)
     assert_int_equal(response_write(&res, "more", 4, &err), 0);
     assert_int_equal(response_send_file(&res, file, 0, 100, "a file", &err), 0);
     assert_int_equal(res.sent, 0);
-    assert_sent("Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\n");
+    assert_sent("Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n"
+                "Accept-Ranges: none\r\n\r\n");
 }
 
 static void a_value_cannot_make_a_header(void **state)
