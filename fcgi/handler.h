@@ -16,8 +16,8 @@
  * answers FastCGI requests until SIGTERM, and then finishes those under way. Started from a shell
  * it is a CGI program:
  *
- *     REQUEST_METHOD=GET PATH_INFO=/volumes/disk/disk.img.gz VMEXPORT_VOLUMES='disk disk -
- * ./disk.img' gzip
+ *     VMEXPORT_VOLUMES='disk disk - ./disk.img' REQUEST_METHOD=GET \
+ *         PATH_INFO=/volumes/disk/disk.img.gz gzip
  */
 #pragma once
 
@@ -28,8 +28,7 @@ struct handler {
     const char *name;
     unsigned threads; /* requests at a time; those beyond wait in the socket's backlog */
     bool open_to_all; /* no token is asked for */
-    /* Once, before the first request; NULL when there is nothing to prepare. May change `threads`.
-     */
+    /* Once, before the first request; NULL when there is nothing to do. May lower `threads`. */
     int (*start)(unsigned *threads, struct err *err);
     /*
      * Answers one request. Called by several threads at once. On failure before response_begin the

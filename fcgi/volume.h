@@ -5,13 +5,12 @@
  *     NAME CONTENT IDENTITY PATH
  *
  * NAME      as in the URL: /volumes/NAME/...
- * CONTENT   "disk" (PATH is a directory with disk.img, a disk file or a block device) or "archive"
- * (a directory) IDENTITY  changes whenever somebody else may have written to the volume; "-" for
- * none PATH      where it is; the rest of the line, so it may have blanks
+ * CONTENT   "archive" (a directory), or "disk" (a directory with disk.img, a file, a block device)
+ * IDENTITY  changes whenever somebody else may have written to the volume; "-" for none
+ * PATH      where it is; the rest of the line, so it may have blanks
  *
  * Paths inside a volume are resolved by the kernel below the volume's root (openat2(2),
- * RESOLVE_BENEATH):
- * "..", symbolic links and races cannot lead out.
+ * RESOLVE_BENEATH): "..", symbolic links and races cannot lead out.
  */
 #pragma once
 

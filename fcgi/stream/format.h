@@ -4,17 +4,16 @@
  * index of itself, for a reader that knows (the vmexport client inflates blocks in parallel and
  * never inflates zeros):
  *
- *     header     10 bytes, FEXTRA with subfield "VE": version, log2 of page and block, logical size
- *     piece ...  a frame, then a deflate run that ends on a byte boundary and refers to nothing
- * before it end        an empty final stored block, CRC-32, size modulo 2^32
+ *     header   10 bytes, FEXTRA with subfield "VE": version, log2 of page and block, logical size
+ *     pieces   a frame, then a deflate run that ends on a byte boundary and refers to nothing before
+ *     end      an empty final stored block, CRC-32, size modulo 2^32
  *
- * A frame is eight empty stored blocks, 40 bytes that inflate to nothing. Each begins with a byte
- * of which deflate uses three bits and ignores five (RFC 1951 §3.2.4); those 8 x 5 bits are, least
+ * A frame is eight empty stored blocks, 40 bytes that inflate to nothing. Each begins with a byte of
+ * which deflate uses three bits and ignores five (RFC 1951 §3.2.4); those 8 x 5 bits are, least
  * significant first:
  *
- *     data run   bit 0: 0, bits 1-24: length of the deflate run in bytes, bits 25-39: pages it
- * inflates to zero run   bit 0: 1, bits 1-39: pages of zeros; its deflate run is FORMAT_ZERO_RUN
- * bytes for that many
+ *     data     bit 0: 0, bits 1-24: bytes of the deflate run, bits 25-39: pages that it inflates to
+ *     zeros    bit 0: 1, bits 1-39: pages of zeros, at most FORMAT_ZERO_RUN_MAX bytes
  *
  * The last piece may end within a page. Where a run is cut depends on the content only: pages that
  * are zero, the 1 MiB grid from the start of the disk. So the bytes are the same for any number of

@@ -66,17 +66,29 @@ static size_t slots_of(enum gzip_source source)
     return cpus + SLOTS_AHEAD < most ? cpus + SLOTS_AHEAD : most;
 }
 
+/* The threads to start: one a processor, or as VMEXPORT_THREADS says. 0 and `err` when it makes no
+ * sense. */
+static unsigned wanted_threads(struct err *err)
+{
+    const char *text = getenv("VMEXPORT_THREADS");
+    unsigned long wanted;
+    char *end;
+
+    if (!text)
+        return cgroup_cpus();
+    wanted = strtoul(text, &end, 10);
+    if (wanted >= 1 && wanted <= THREADS_MAX && *end == '\0')
+        return (unsigned)wanted;
+    err_set(err, ERR_INPUT, "VMEXPORT_THREADS is '%s': a number from 1 to %d", text, THREADS_MAX);
+    return 0;
+}
+
 int gzip_stream_start(unsigned *threads, struct err *err)
 {
-    const char *wanted = getenv("VMEXPORT_THREADS");
     uint64_t streams;
 
-    if (codec_choose(err) < 0)
+    if (codec_choose(err) < 0 || !(cpus = wanted_threads(err)))
         return -1;
-    cpus = wanted ? (unsigned)strtoul(wanted, NULL, 10) : cgroup_cpus();
-    if (cpus < 1 || cpus > THREADS_MAX)
-        return err_set(err, ERR_INPUT, "VMEXPORT_THREADS is '%s': a number from 1 to %d", wanted,
-                       THREADS_MAX);
     streams = cgroup_memory() / 2 / (slots_of(GZIP_BYTES) * 2 * BLOCK_ROOM);
     if (streams < STREAMS_MIN)
         streams = STREAMS_MIN;

@@ -27,9 +27,9 @@ MANY = 5000 if VARIANT in ("asan", "tsan") else 100000
 
 # What names a listing has to get right, as bytes: no locale has a say.
 ODD_NAMES = [b"x%cy" % c for c in range(1, 256) if c != 47] + [bytes([c]) for c in b"*-+&#?%:;~\\'\" \x7f\xff"] + [
-    b"a:b", b"http:x", b"&lt", b"&lt;", b"&amp;&quot;x&nosuch;", b"&#60;", b"&;", b"a&b=c;d", b"%41", b"%2e%2e", b"%2F", b"%00", b"%zz", b"...", b"..a", b".hidden",
-    b" lead", b"trail ", b"-rf", b"$HOME", b"a\nb", b"a\r\nSet-Cookie: b", b"<script>alert(1)<script>", b"\xc0\xae\xc0\xae", b"\xe2\x80\xa8", b"e\xcc\x81", b"\xc3\xa9",
-    b"\xed\xa0\x80", b"\xf0\x9f\x92\xbe", b"UPPER", b"upper", b"n" * 255, b"\xff" * 255]
+    b"a:b", b"http:x", b"&lt", b"&lt;", b"&amp;&quot;x&nosuch;", b"&#60;", b"&;", b"a&b=c;d", b"%41", b"%2e%2e", b"%2F", b"%00", b"%zz", b"...", b"..a",
+    b".hidden", b" lead", b"trail ", b"-rf", b"$HOME", b"a\nb", b"a\r\nSet-Cookie: b", b"<script>alert(1)<script>", b"\xc0\xae\xc0\xae",
+    b"\xe2\x80\xa8", b"e\xcc\x81", b"\xc3\xa9", b"\xed\xa0\x80", b"\xf0\x9f\x92\xbe", b"UPPER", b"upper", b"n" * 255, b"\xff" * 255]
 BARE_ENTITIES = [name.encode() for name in html.entities.html5 if not name.endswith(";")]      # "&lt" is '<' even without a ';'
 ODD_NAMES += [b"x&%s.txt" % name for name in BARE_ENTITIES]
 ODD_DIRECTORIES = [b"d" + name for name in (b":", b"*", b"&lt;", b"\xff", b" ", b"%2F", b"ir")] + [b"c:d", b"*d", b"lost+found"]
@@ -210,9 +210,10 @@ def location(pod, path, **kw):
 
 
 def test_directories_end_in_a_slash_and_files_do_not(pod):
-    for path, want in (("/volumes/tree", "tree/dir/"), ("/volumes/tree/", "dir/"), (DIR, "dir/"), (DIR + "/sub", "sub/"), ("/volumes/tree/sub", "sub/"), (DIR + "/dirlink", "dirlink/"),
-                       (DIR + "/sub/deep", "deep/"), (DIR + "/hello.txt/", "../hello.txt"), ("/volumes/tree/sub/x.bin/", "../x.bin"), (DIR + "/:colon/", "../:colon"),
-                       (ODD + "c:d", "./c:d/"), (ODD + "d%FF", "d%FF/"), (ODD + "d%252F", "d%252F/"), (ODD + "d%26lt;", "d&lt;/")):
+    for path, want in (("/volumes/tree", "tree/dir/"), ("/volumes/tree/", "dir/"), (DIR, "dir/"), (DIR + "/sub", "sub/"), ("/volumes/tree/sub", "sub/"),
+                       (DIR + "/dirlink", "dirlink/"), (DIR + "/sub/deep", "deep/"), (DIR + "/hello.txt/", "../hello.txt"),
+                       ("/volumes/tree/sub/x.bin/", "../x.bin"), (DIR + "/:colon/", "../:colon"), (ODD + "c:d", "./c:d/"), (ODD + "d%FF", "d%FF/"),
+                       (ODD + "d%252F", "d%252F/"), (ODD + "d%26lt;", "d&lt;/")):
         equal(location(pod, path), want, path)
         equal(pod.get(urllib.parse.urljoin(path, want)).status, 200, f"{want} from {path}")
 
@@ -254,9 +255,10 @@ def test_a_file_named_as_a_format_of_disks_is_had_below_dir(pod, tree):
 
 def test_content_types_go_by_extension(pod, tree):
     os.mkdir(tree + "/types")
-    for name, want in (("a.txt", "text/plain; charset=utf-8"), ("a.json", "application/json"), ("a.html", "text/html; charset=utf-8"), ("A.HTM", "text/html; charset=utf-8"),
-                       ("a.csv", "text/csv; charset=utf-8"), ("a.png", "image/png"), ("a.svg", "image/svg+xml"), ("a.tar.gz", "application/gzip"), ("a.pdf", "application/pdf"),
-                       ("a.qcow2", "application/octet-stream"), ("html", "application/octet-stream"), (".html", "application/octet-stream"), ("a.", "application/octet-stream")):
+    for name, want in (("a.txt", "text/plain; charset=utf-8"), ("a.json", "application/json"), ("a.html", "text/html; charset=utf-8"),
+                       ("A.HTM", "text/html; charset=utf-8"), ("a.csv", "text/csv; charset=utf-8"), ("a.png", "image/png"), ("a.svg", "image/svg+xml"),
+                       ("a.tar.gz", "application/gzip"), ("a.pdf", "application/pdf"), ("a.qcow2", "application/octet-stream"),
+                       ("html", "application/octet-stream"), (".html", "application/octet-stream"), ("a.", "application/octet-stream")):
         with open(f"{tree}/types/{name}", "wb") as f:
             f.write(b"<html>")
         equal(pod.get(f"{DIR}/types/{name}").headers["Content-Type"], want, name)
@@ -271,7 +273,8 @@ def test_a_guests_page_may_not_act_in_the_browser(pod):
 def test_files_have_ranges(pod, tree):
     with open(tree + "/sub/x.bin", "rb") as f:
         data = f.read()
-    for text, start, end in (("0-0", 0, 1), ("5-9", 5, 10), (f"{len(data) - 3}-", len(data) - 3, len(data)), ("-7", len(data) - 7, len(data)), ("100-99999999999", 100, len(data))):
+    for text, start, end in (("0-0", 0, 1), ("5-9", 5, 10), (f"{len(data) - 3}-", len(data) - 3, len(data)), ("-7", len(data) - 7, len(data)),
+                             ("100-99999999999", 100, len(data))):
         r = pod.get(DIR + "/sub/x.bin", headers={"Range": "bytes=" + text})
         equal((r.status, r.headers["Content-Range"]), (206, f"bytes {start}-{end - 1}/{len(data)}"), text)
         check(r.body == data[start:end], f"{text}: bytes differ")
@@ -290,10 +293,11 @@ def test_conditions_on_a_file(pod):
     etag = r.headers["ETag"]
     check(re.fullmatch(r'"[^"]+"', etag), f"strong: {etag}")
     equal((r.headers["Last-Modified"], r.headers["Accept-Ranges"]), (date, "bytes"))
-    for headers, status in (({"If-None-Match": etag}, 304), ({"If-None-Match": "W/" + etag}, 304), ({"If-None-Match": '"x", ' + etag}, 304), ({"If-None-Match": "*"}, 304),
-                            ({"If-None-Match": '"x"'}, 200), ({"If-None-Match": '"x"', "If-Modified-Since": date}, 200), ({"If-Modified-Since": date}, 304),
-                            ({"If-Modified-Since": before}, 200), ({"If-Modified-Since": "yesterday"}, 200), ({"If-Match": etag}, 200), ({"If-Match": "*"}, 200),
-                            ({"If-Match": '"x"'}, 412), ({"If-Match": "W/" + etag}, 412), ({"If-Unmodified-Since": before}, 412), ({"If-Unmodified-Since": date}, 200)):
+    for headers, status in (({"If-None-Match": etag}, 304), ({"If-None-Match": "W/" + etag}, 304), ({"If-None-Match": '"x", ' + etag}, 304),
+                            ({"If-None-Match": "*"}, 304), ({"If-None-Match": '"x"'}, 200), ({"If-None-Match": '"x"', "If-Modified-Since": date}, 200),
+                            ({"If-Modified-Since": date}, 304), ({"If-Modified-Since": before}, 200), ({"If-Modified-Since": "yesterday"}, 200),
+                            ({"If-Match": etag}, 200), ({"If-Match": "*"}, 200), ({"If-Match": '"x"'}, 412), ({"If-Match": "W/" + etag}, 412),
+                            ({"If-Unmodified-Since": before}, 412), ({"If-Unmodified-Since": date}, 200)):
         r = pod.get(path, headers=headers)
         equal((r.status, r.body == b"hello\n"), (status, status == 200), str(headers))
     for value, status in ((etag, 206), (date, 206), ('"x"', 200), ("W/" + etag, 200), (before, 200), (after, 200)):
@@ -313,8 +317,9 @@ def test_the_etag_changes_with_the_file(pod, tree):
 
 
 def test_head_has_the_headers_of_get(pod):
-    for path, accept in ((DIR + "/", "*/*"), (DIR + "/", "application/json"), (DIR + "/hello.txt", "*/*"), (DIR + "/latin-%E9", "*/*"), (DIR + "/empty", "*/*"), (DIR + "/sub", "*/*"),
-                         (DIR + "/no", "*/*"), ("/volumes/many/dir/", "*/*"), ("/volumes/many/dir/", "application/json"), (DIR + "/sub/fifo", "*/*")):
+    for path, accept in ((DIR + "/", "*/*"), (DIR + "/", "application/json"), (DIR + "/hello.txt", "*/*"), (DIR + "/latin-%E9", "*/*"), (DIR + "/empty", "*/*"),
+                         (DIR + "/sub", "*/*"), (DIR + "/no", "*/*"), ("/volumes/many/dir/", "*/*"), ("/volumes/many/dir/", "application/json"),
+                         (DIR + "/sub/fifo", "*/*")):
         get, head = (pod.get(path, method=m, headers={"Accept": accept}) for m in ("GET", "HEAD"))
         equal((head.status, head.body), (get.status, b""), path)
         headers = [{k: v for k, v in r.headers.items() if k not in ("Date", "Transfer-Encoding", "Connection")} for r in (head, get)]
@@ -343,8 +348,9 @@ def test_absolute_paths_are_below_the_volume(pod, tree):
 
 def test_links_that_lead_out_are_404(pod, tree):
     os.mkdir(tree + "/out")
-    for name, target in (("absolute", "/etc/passwd"), ("relative", "../../outside"), ("far", "../" * 40 + "etc/passwd"), ("directory", "/etc"), ("root", "/"), ("up", "../.."),
-                         ("magic", "/proc/self/root/etc/passwd"), ("fd", "/proc/self/fd/0"), ("chain", "relative"), ("back", tree + "/hello.txt"), ("detour", "../../" + os.path.basename(tree) + "/hello.txt")):
+    for name, target in (("absolute", "/etc/passwd"), ("relative", "../../outside"), ("far", "../" * 40 + "etc/passwd"), ("directory", "/etc"), ("root", "/"),
+                         ("up", "../.."), ("magic", "/proc/self/root/etc/passwd"), ("fd", "/proc/self/fd/0"), ("chain", "relative"),
+                         ("back", tree + "/hello.txt"), ("detour", "../../" + os.path.basename(tree) + "/hello.txt")):
         os.symlink(target, f"{tree}/out/{name}")
     for path in ("absolute", "relative", "far", "directory/", "directory/passwd", "root/etc/passwd", "up/outside", "magic", "fd", "chain", "back", "detour"):
         for base in (DIR, "/volumes/tree"):
@@ -377,8 +383,8 @@ def test_special_files_answer_at_once(pod, tree):
 
 
 def test_what_is_not_there_is_404(pod):
-    for path in ("/no", "/no/", "/hello.txt/below", "/hello.txt/../data.json%20", "/" + "n" * 256, "/sub/" + "%FF" * 256, "/" + "a/" * 400, "/" + "a/" * 200, "/sub/nothing/x",
-                 "/" + "x" * 5000, "/%20", "/hello.txt%20", "/HELLO.TXT", "/.", "/no/../no"):
+    for path in ("/no", "/no/", "/hello.txt/below", "/hello.txt/../data.json%20", "/" + "n" * 256, "/sub/" + "%FF" * 256, "/" + "a/" * 400, "/" + "a/" * 200,
+                 "/sub/nothing/x", "/" + "x" * 5000, "/%20", "/hello.txt%20", "/HELLO.TXT", "/.", "/no/../no"):
         r = pod.get(DIR + path)
         want = 200 if path == "/." else 404
         equal(r.status, want, path[:40])

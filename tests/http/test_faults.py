@@ -6,6 +6,7 @@ import http.client
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -323,6 +324,7 @@ def small_run_dir(pod):
         yield
     finally:
         subprocess.run(["umount", pod.dir + "/run"], check=True)
+        shutil.rmtree(pod.dir, ignore_errors=True)
 
 
 def test_no_space_for_buffers_is_no_clean_short_end(tmp):

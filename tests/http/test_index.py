@@ -14,14 +14,15 @@ from harness import BUILD, HEADER, NOBODY, SLOW, TOKEN, Pod, Skip, check, equal
 
 API = "/api/{}/namespaces/ns-1/virtualmachineexports/exp.1"
 PREFIXES = (API.format("export.vmexport.io/v1"), API.format("export.kubevirt.io/v1beta1"))
-ROUTES = ("/volumes/disk/disk.img", "/volumes/disk/disk.img.gz", "/volumes/tree/disk.tar.gz", "/volumes/tree/dir/", "/volumes/tree/dir/hello.txt", "/volumes/tree/hello.txt",
-          "/volumes/tree/dir/latin-%E9", "/internal/manifests/all", "/internal/manifests/secret", "/exportready", "/")
+ROUTES = ("/volumes/disk/disk.img", "/volumes/disk/disk.img.gz", "/volumes/tree/disk.tar.gz", "/volumes/tree/dir/", "/volumes/tree/dir/hello.txt",
+          "/volumes/tree/hello.txt", "/volumes/tree/dir/latin-%E9", "/internal/manifests/all", "/internal/manifests/secret", "/exportready", "/")
 
 
 def pod_options(fixtures):
-    return {"env": {"VMEXPORT_PREFIX": " ".join(PREFIXES)},
-            "volumes": [("disk", "disk", "id-1", fixtures.get("disk")), ("tree", "archive", "-", fixtures.get("tree")), ("gone", "disk", "-", fixtures.tmp + "/no/such/disk"),
-                        ("lost", "archive", "-", fixtures.tmp + "/no/such/tree"), ("Weird_name.1-x", "archive", "-", fixtures.get("tree"))]}
+    volumes = [("disk", "disk", "id-1", fixtures.get("disk")), ("tree", "archive", "-", fixtures.get("tree")),
+               ("gone", "disk", "-", fixtures.tmp + "/no/such/disk"), ("lost", "archive", "-", fixtures.tmp + "/no/such/tree"),
+               ("Weird_name.1-x", "archive", "-", fixtures.get("tree"))]
+    return {"env": {"VMEXPORT_PREFIX": " ".join(PREFIXES)}, "volumes": volumes}
 
 
 def write_manifests(folder):
@@ -51,7 +52,7 @@ def page(pod, path="/", **kw):
     return Page(r.body.decode("utf-8"))
 
 
-def volumes(pod, path="/"):
+def json_volumes(pod, path="/"):
     r = pod.get(path, headers={"Accept": "application/json"})
     equal((r.status, r.headers["Content-Type"]), (200, "application/json"), path)
     return {v["name"]: v for v in json.loads(r.body)["volumes"]}
@@ -114,15 +115,16 @@ def test_an_unreadable_disk_is_shown_with_the_reason(tmp):
     os.chmod(tmp + "/disk.img", 0)
     with Pod([("disk", "disk", "-", tmp + "/disk.img")], uid=NOBODY) as pod:
         check("Permission denied" in page(pod).text, "reason")
-        check("Permission denied" in volumes(pod)["disk"]["error"], "reason in JSON")
+        check("Permission denied" in json_volumes(pod)["disk"]["error"], "reason in JSON")
 
 
 def test_json_has_the_same_for_programs(pod, disk):
-    found = volumes(pod)
+    found = json_volumes(pod)
     equal(list(found), ["disk", "tree", "gone", "lost", "Weird_name.1-x"], "volumes in their order")
     equal(found["disk"], {"name": "disk", "content": "disk", "size": os.path.getsize(disk), "formats": [{"format": "raw", "url": "volumes/disk/disk.img"},
                                                                                                      {"format": "gzip", "url": "volumes/disk/disk.img.gz"}]})
-    equal(found["tree"], {"name": "tree", "content": "archive", "formats": [{"format": "dir", "url": "volumes/tree/dir/"}, {"format": "tar.gz", "url": "volumes/tree/disk.tar.gz"}]})
+    equal(found["tree"], {"name": "tree", "content": "archive",
+                          "formats": [{"format": "dir", "url": "volumes/tree/dir/"}, {"format": "tar.gz", "url": "volumes/tree/disk.tar.gz"}]})
     check("No such file" in found["gone"]["error"] and "size" not in found["gone"], found["gone"])
     equal(pod.get("/", headers={"Accept": "application/json"}).headers["Vary"], "Accept")
 
@@ -130,7 +132,7 @@ def test_json_has_the_same_for_programs(pod, disk):
 def test_an_export_without_volumes_has_a_page():
     with Pod([]) as pod:
         check("no volumes" in page(pod).text, "it says so")
-        equal(volumes(pod), {})
+        equal(json_volumes(pod), {})
         equal(pod.get("/volumes/disk/disk.img").status, 404)
 
 
@@ -149,7 +151,8 @@ def test_both_prefixes_route_every_format(pod):
 
 def test_redirects_stay_below_the_prefix(pod):
     for prefix in ("",) + PREFIXES:
-        for path, want in (("/volumes/tree", "tree/dir/"), ("/volumes/tree/dir", "dir/"), ("/volumes/tree/dir/sub", "sub/"), ("/volumes/tree/dir/hello.txt/", "../hello.txt")):
+        for path, want in (("/volumes/tree", "tree/dir/"), ("/volumes/tree/dir", "dir/"), ("/volumes/tree/dir/sub", "sub/"),
+                           ("/volumes/tree/dir/hello.txt/", "../hello.txt")):
             r = pod.get(prefix + path)
             equal((r.status, r.headers["Location"]), (301, want), prefix + path)
 
@@ -162,8 +165,8 @@ def test_the_prefix_itself_is_the_page(pod):
 
 def test_other_prefixes_are_404(pod):
     one = PREFIXES[0]
-    for prefix in (one.replace("ns-1", "ns-2"), one.replace("exp.1", "exp.2"), one.replace("exp.1", "exp.11"), one.replace("exp.1", "expx1"), one.replace("/v1", "/v2"), one.upper(), one + one,
-                   one + "/x", "/x" + one, "/api", one.replace("/api", "/apis")):
+    for prefix in (one.replace("ns-1", "ns-2"), one.replace("exp.1", "exp.2"), one.replace("exp.1", "exp.11"), one.replace("exp.1", "expx1"),
+                   one.replace("/v1", "/v2"), one.upper(), one + one, one + "/x", "/x" + one, "/api", one.replace("/api", "/apis")):
         for path in ROUTES:
             equal(pod.get(prefix + path).status, 404, prefix + path)
 
@@ -176,10 +179,11 @@ def test_without_a_prefix_none_is_known(disk, tree):
 
 
 def test_unknown_paths_are_404_with_a_reason(pod):
-    for path in ("/no", "/no/", "/volumes", "/volumes/", "/volumes/no", "/volumes/no/", "/volumes/no/disk.img", "/volumes/no/disk.img.gz", "/volumes/no/disk.tar.gz", "/volumes/no/dir/",
-                 "/volumes/DISK/disk.img", "/volumes/disk/disk.img/", "/volumes/disk/disk.img/x", "/volumes/disk/disk.imgx", "/volumes/disk/xdisk.img", "/volumes/disk/disk.img.gz.gz",
-                 "/volumes/disk/disk.vmdk", "/volume/disk/disk.img", "/xvolumes/disk/disk.img", "/volumes//disk.img", "/volumes/%2e/disk.img", "/exportready/",
-                 "/exportreadyx", "/index.html", "/favicon.ico", "/volumes/tree/disk.img", "/volumes/tree/disk.img.gz", "/volumes/disk%FF/disk.img", "/%FF", "/export.oci.tar"):
+    for path in ("/no", "/no/", "/volumes", "/volumes/", "/volumes/no", "/volumes/no/", "/volumes/no/disk.img", "/volumes/no/disk.img.gz",
+                 "/volumes/no/disk.tar.gz", "/volumes/no/dir/", "/volumes/DISK/disk.img", "/volumes/disk/disk.img/", "/volumes/disk/disk.img/x",
+                 "/volumes/disk/disk.imgx", "/volumes/disk/xdisk.img", "/volumes/disk/disk.img.gz.gz", "/volumes/disk/disk.vmdk", "/volume/disk/disk.img",
+                 "/xvolumes/disk/disk.img", "/volumes//disk.img", "/volumes/%2e/disk.img", "/exportready/", "/exportreadyx", "/index.html", "/favicon.ico",
+                 "/volumes/tree/disk.img", "/volumes/tree/disk.img.gz", "/volumes/disk%FF/disk.img", "/%FF", "/export.oci.tar"):
         r = pod.get(path)
         equal((r.status, r.headers["Content-Type"]), (404, "text/plain; charset=utf-8"), path)
         check(len(r.body) > 10, f"{path}: no reason")
@@ -213,7 +217,8 @@ def test_head_has_the_headers_of_get_on_every_route(pod):
 def cgi(program, path, tree_and_disk, query="", method="GET", **env):
     """Runs a handler as CGI program; returns (status line, headers, body, exit status)."""
     tree, disk = tree_and_disk
-    fixed = {"PATH": os.environ["PATH"], "VMEXPORT_VOLUMES": f"disk disk - {disk}\ntree archive - {tree}\n", "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
+    fixed = {"PATH": os.environ["PATH"], "VMEXPORT_VOLUMES": f"disk disk - {disk}\ntree archive - {tree}\n", "REQUEST_METHOD": method, "PATH_INFO": path,
+             "QUERY_STRING": query}
     fixed.update((k, v) for k, v in os.environ.items() if k.endswith("SAN_OPTIONS"))
     result = subprocess.run([f"{BUILD}/fcgi/{program}"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60 * SLOW, env={**fixed, **env})
     head, _, body = result.stdout.partition(b"\r\n\r\n")
@@ -267,8 +272,8 @@ def test_below_a_web_server_cgi_asks_for_the_token(tree, disk, tmp):
     with open(tmp + "/token", "w", encoding="ascii") as f:
         f.write(TOKEN)
     env = {"GATEWAY_INTERFACE": "CGI/1.1", "VMEXPORT_TOKEN_FILE": tmp + "/token", "VMEXPORT_MANIFEST_DIR": tmp}
-    for program, path in (("raw", "/volumes/disk/disk.img"), ("gzip", "/volumes/disk/disk.img.gz"), ("dir", "/volumes/tree/dir/hello.txt"), ("tar", "/volumes/tree/disk.tar.gz"),
-                          ("manifest", "/internal/manifests/all"), ("index", "/")):
+    for program, path in (("raw", "/volumes/disk/disk.img"), ("gzip", "/volumes/disk/disk.img.gz"), ("dir", "/volumes/tree/dir/hello.txt"),
+                          ("tar", "/volumes/tree/disk.tar.gz"), ("manifest", "/internal/manifests/all"), ("index", "/")):
         for more in ({}, {"HTTP_X_KUBEVIRT_EXPORT_TOKEN": "wrong"}, {"query": f"{HEADER}=wrong"}):
             status, _, body, _ = cgi(program, path, (tree, disk), **env, **more)
             equal((status, body), ("Status: 401 Unauthorized", b""), program)
@@ -277,9 +282,11 @@ def test_below_a_web_server_cgi_asks_for_the_token(tree, disk, tmp):
 
 
 def test_cgi_says_what_is_wrong(tree, disk):
-    for program, path, method, want in (("raw", "/volumes/no/disk.img", "GET", 404), ("dir", "/volumes/tree/dir/no", "GET", 404), ("dir", "/volumes/tree/dir/sub/fifo", "GET", 403),
-                                        ("dir", "/volumes/tree/dir/../../etc/passwd", "GET", 404), ("tar", "/volumes/disk/disk.tar.gz", "GET", 404), ("index", "/no", "GET", 404),
-                                        ("raw", "/volumes/disk/disk.img", "POST", 405), ("ready", "", "GET", 404), ("manifest", "/internal/manifests/no", "GET", 404)):
+    for program, path, method, want in (("raw", "/volumes/no/disk.img", "GET", 404), ("dir", "/volumes/tree/dir/no", "GET", 404),
+                                        ("dir", "/volumes/tree/dir/sub/fifo", "GET", 403), ("dir", "/volumes/tree/dir/../../etc/passwd", "GET", 404),
+                                        ("tar", "/volumes/disk/disk.tar.gz", "GET", 404), ("index", "/no", "GET", 404),
+                                        ("raw", "/volumes/disk/disk.img", "POST", 405), ("ready", "", "GET", 404),
+                                        ("manifest", "/internal/manifests/no", "GET", 404)):
         status, _, _, rc = cgi(program, path, (tree, disk), method=method)
         equal((status.split()[1], rc), (str(want), 0), f"{program} {path}")
     status, headers, body, _ = cgi("raw", "/volumes/disk/disk.img", (tree, disk), method="HEAD")
@@ -290,9 +297,11 @@ def test_cgi_exit_status_tells_that_a_body_is_broken(tree, disk):
     if not os.path.exists("/dev/full"):
         raise Skip("needs /dev/full")
     env = {"VMEXPORT_VOLUMES": f"disk disk - {disk}\ntree archive - {tree}\n", "REQUEST_METHOD": "GET"}
-    for program, path in (("raw", "/volumes/disk/disk.img"), ("gzip", "/volumes/disk/disk.img.gz"), ("tar", "/volumes/tree/disk.tar.gz"), ("dir", "/volumes/tree/dir/")):
+    for program, path in (("raw", "/volumes/disk/disk.img"), ("gzip", "/volumes/disk/disk.img.gz"), ("tar", "/volumes/tree/disk.tar.gz"),
+                          ("dir", "/volumes/tree/dir/")):
         with open("/dev/full", "wb") as out:
-            result = subprocess.run([f"{BUILD}/fcgi/{program}"], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, check=False, timeout=60 * SLOW, env={**env, "PATH_INFO": path})
+            result = subprocess.run([f"{BUILD}/fcgi/{program}"], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, check=False, timeout=60 * SLOW,
+                                    env={**env, "PATH_INFO": path})
         check(result.returncode != 0 and b"No space left" in result.stderr, f"{program}: {result.returncode} {result.stderr}")
 
 

@@ -236,8 +236,10 @@ def refusal(disk, env, volumes=None):
 
 
 def test_settings_that_make_no_sense_are_named(disk, tmp):
-    with open(tmp + "/file", "wb"):
-        pass
+    os.mkdir(tmp + "/bad")
+    for path in ("/file", "/bad/tmp"):
+        with open(tmp + path, "wb"):
+            pass
     for env, message in (({"VMEXPORT_PORT": "65536"}, "VMEXPORT_PORT must be a number from 0 to 65535, not '65536'"),
                          ({"VMEXPORT_PORT": "-1"}, "VMEXPORT_PORT must"), ({"VMEXPORT_PORT": "80x"}, "VMEXPORT_PORT must"),
                          ({"VMEXPORT_PORT": ""}, "VMEXPORT_PORT is set and empty"),
@@ -246,6 +248,7 @@ def test_settings_that_make_no_sense_are_named(disk, tmp):
                          ({"VMEXPORT_ADDRESS": "192.0.2.1"}, "cannot listen on VMEXPORT_ADDRESS 192.0.2.1"),
                          ({"VMEXPORT_RUN_DIR": tmp + "/none"}, "VMEXPORT_RUN_DIR must be a writable directory"),
                          ({"VMEXPORT_RUN_DIR": tmp + "/file"}, "VMEXPORT_RUN_DIR must be a writable directory"),
+                         ({"VMEXPORT_RUN_DIR": tmp + "/bad"}, "VMEXPORT_RUN_DIR must be a writable directory"),
                          ({"VMEXPORT_RUN_DIR": "/proc"}, "VMEXPORT_RUN_DIR must be a writable directory"),
                          ({"VMEXPORT_LIGHTTPD": tmp + "/none"}, "VMEXPORT_LIGHTTPD is no program"),
                          ({"VMEXPORT_LIGHTTPD_CONF": tmp + "/none"}, "VMEXPORT_LIGHTTPD_CONF: cannot read"),

@@ -13,11 +13,11 @@ YAML = {"Accept": "application/yaml"}
 CM = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "export-ca-cm-exp"}, "data": {"ca.pem": "-----BEGIN\nAAAA\n-----END\n"}}
 VM = {"kind": "VirtualMachine", "apiVersion": "kubevirt.io/v1", "metadata": {"name": "vm"}, "spec": {"running": False}}
 
-TRICKY = {
-    "plain": "text", "yes": "yes", "No": "No", "null": "null", "tilde": "~", "float": "1e3", "hex": "0x1", "octal": "0o17", "zeros": "007", "date": "2001-01-01", "time": "12:30:00",
-    "colon": "a: b", "port": "host:80", "hash": "a #b", "empty": "", "blank": " a ", "dash": "- a", "brace": "{a}", "quote": "\"'", "at": "@a", "percent": "%a", "star": "*a",
-    "unicode": "gr\u00fcn \U0001f4be", "lines": "a\n  b\nc\n", "open": "a\nb", "tab": "a\tb", "bell": "\u0007", "separator": "a\u2028b", "break": "a\n\n", "marker": "---", "url": "https://h/x?y=z",
-    "number": 5, "negative": -1, "fraction": 1.5, "true": True, "nothing": None, "list": ["a", {"b": "c"}, []], "map": {}}
+TRICKY = {"plain": "text", "yes": "yes", "No": "No", "null": "null", "tilde": "~", "float": "1e3", "hex": "0x1", "octal": "0o17", "zeros": "007",
+          "date": "2001-01-01", "time": "12:30:00", "colon": "a: b", "port": "host:80", "hash": "a #b", "empty": "", "blank": " a ", "dash": "- a",
+          "brace": "{a}", "quote": "\"'", "at": "@a", "percent": "%a", "star": "*a", "unicode": "gr\u00fcn \U0001f4be", "lines": "a\n  b\nc\n", "open": "a\nb",
+          "tab": "a\tb", "bell": "\u0007", "separator": "a\u2028b", "break": "a\n\n", "marker": "---", "url": "https://h/x?y=z", "number": 5, "negative": -1,
+          "fraction": 1.5, "true": True, "nothing": None, "list": ["a", {"b": "c"}, []], "map": {}}
 
 TRICKY_YAML = """\
 "No": "No"
@@ -121,8 +121,9 @@ def test_json_says_what_the_file_said(pod):
 
 def test_accept_chooses_the_form(pod):
     manifests(pod, internal_00=VM)
-    for accept, yaml in ((None, False), ("*/*", False), ("application/json", False), ("application/yaml", True), ("application/yaml, */*", True), ("application/x-yaml", True),
-                         ("text/yaml;q=0.9", True), ("APPLICATION/YAML", True), ("text/html,application/yaml", True), ("application/yamlx", False), ("", False)):
+    for accept, yaml in ((None, False), ("*/*", False), ("application/json", False), ("application/yaml", True), ("application/yaml, */*", True),
+                         ("application/x-yaml", True), ("text/yaml;q=0.9", True), ("APPLICATION/YAML", True), ("text/html,application/yaml", True),
+                         ("application/yamlx", False), ("", False)):
         for path in (ALL, SECRET.replace("secret", "all")):
             r = pod.get(path, headers={"Accept": accept} if accept is not None else {})
             equal((r.status, r.headers["Content-Type"]), (200, "application/yaml" if yaml else "application/json"), accept)
@@ -169,8 +170,9 @@ def test_without_an_external_host_it_says_why(pod):
 
 def test_unknown_manifests_are_404(pod):
     manifests(pod, internal_00=VM, export_name=b"exp")
-    for path in ("/internal/manifests/", "/internal/manifests/no", "/internal/manifests/all/", "/internal/manifests/ALL", "/internal/manifests", "/external/manifests/internal.00.json",
-                 "/internal/manifests/../../etc/passwd", "/internal/manifests/..%2f..%2fetc", "/elsewhere/manifests/all", "/internal/manifests/all%00"):
+    for path in ("/internal/manifests/", "/internal/manifests/no", "/internal/manifests/all/", "/internal/manifests/ALL", "/internal/manifests",
+                 "/external/manifests/internal.00.json", "/internal/manifests/../../etc/passwd", "/internal/manifests/..%2f..%2fetc",
+                 "/elsewhere/manifests/all", "/internal/manifests/all%00"):
         check(pod.get(path).status in (400, 404), path)
 
 
@@ -197,9 +199,20 @@ def test_a_config_map_is_taken_in_one_version(pod):
         equal(items(pod, SECRET)[0]["metadata"]["name"], f"header-secret-exp{i}")
 
 
+def test_a_link_that_the_new_version_left_behind_is_no_manifest(pod):
+    manifests(pod)
+    os.mkdir(pod.manifest_dir + "/..version")
+    write_files(pod.manifest_dir + "/..version", {"internal_00": VM})
+    os.symlink("..version", pod.manifest_dir + "/..data")
+    for name in ("internal.00.json", "internal.01.json"):
+        os.symlink("..data/" + name, f"{pod.manifest_dir}/{name}")
+    equal(items(pod), [VM])
+
+
 def test_a_broken_file_is_500_and_named_and_not_shown(pod):
-    for text in (b"", b"{", b'{"password": "hunter2", }', b"hunter2", b"[]", b'"hunter2"', b"null", b'{"a": 1} hunter2', b'{"a": "\xff"}', b'{"a": "\\ud800"}', b'{"a": 1, "a": 2}',
-                 b"[" * 100000, b'{"a":' * 200 + b"1" + b"}" * 200, b'{"a": 12345678901234567890}', b"\x00", b'{"a": "\\u0000"}', b"x" * (5 << 20)):
+    for text in (b"", b"{", b'{"password": "hunter2", }', b"hunter2", b"[]", b'"hunter2"', b"null", b'{"a": 1} hunter2', b'{"a": "\xff"}', b'{"a": "\\ud800"}',
+                 b'{"a": 1, "a": 2}', b"[" * 100000, b'{"a":' * 200 + b"1" + b"}" * 200, b'{"a": 12345678901234567890}', b"\x00", b'{"a": "\\u0000"}',
+                 b"x" * (5 << 20)):
         manifests(pod, internal_00=VM, internal_07=text, external_00=VM)
         for headers in ({}, YAML):
             r = pod.get(ALL, headers=headers)

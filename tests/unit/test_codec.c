@@ -99,8 +99,10 @@ static void noise_is_stored(void **state)
         codec = new_codec();
         fill_noise(data, FORMAT_BLOCK, 1);
         assert_int_equal(round_trip(codec, FORMAT_BLOCK), codec_room(FORMAT_BLOCK));
-        assert_int_equal(out[0], 0); /* a stored block, not final */
+        assert_int_equal(out[0], 0);               /* a stored block, not final */
+        assert_true(is_noise(data, FORMAT_BLOCK)); /* without a try */
         fill_text(data, FORMAT_BLOCK, 1);
+        assert_false(is_noise(data, FORMAT_BLOCK));
         assert_true(round_trip(codec, FORMAT_BLOCK) < FORMAT_BLOCK / 2);
         fill_noise(data, FORMAT_BLOCK / 2, 1); /* one half is enough to try */
         assert_true(round_trip(codec, FORMAT_BLOCK) < FORMAT_BLOCK * 3 / 4);

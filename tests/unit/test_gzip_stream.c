@@ -452,6 +452,26 @@ static void a_reader_that_leaves_is_the_end(void **state)
     }
 }
 
+/* A disk of zeros sends nothing for long, so that no write could fail: the socket must be looked
+ * at. */
+static void a_reader_that_leaves_in_a_silence(void **state)
+{
+    enum { SIZE = 8 * FORMAT_BLOCK };
+    cleanup_close int fd = memfd_create("zeros", MFD_CLOEXEC);
+    int pair[2];
+
+    (void)state;
+    assert_int_equal(ftruncate(fd, SIZE), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    shutdown(pair[0], SHUT_WR); /* seen by who looks, and writes still succeed */
+    join(spawn(&(struct export){
+        .how = ALLOCATED, .threads = 1, .fd = fd, .size = SIZE, .out = pair[1], .id = 1}));
+    assert_int_equal(outcome->rc, -1);
+    assert_int_equal(outcome->err.class, ERR_PEER);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void starting(void **state)
 {
     static const unsigned wrong[] = {0, 1025, 4294967295};
@@ -498,6 +518,7 @@ int main(void)
         cmocka_unit_test(an_error_ends_the_stream_without_an_end),
         cmocka_unit_test(a_slow_reader_gets_the_same),
         cmocka_unit_test(a_reader_that_leaves_is_the_end),
+        cmocka_unit_test(a_reader_that_leaves_in_a_silence),
         cmocka_unit_test(starting),
     };
 

@@ -62,7 +62,7 @@ static pid_t slow_reader(int fd, const uint8_t *want, size_t len)
         if (at + (size_t)n > len || memcmp(buf, want + at, (size_t)n) != 0)
             _exit(2);
         at += (size_t)n;
-        usleep(500);
+        usleep(3000); /* longer than the writer has between two signals */
     }
 }
 
