@@ -109,20 +109,31 @@ static int add_xattrs(struct tar *tar, int fd, const char *path, struct archive_
     return 0;
 }
 
-/* Notes where the data are, when the file has holes and the file system says where. */
-static void add_sparse_map(int fd, const struct stat *st, struct archive_entry *entry)
+/*
+ * Notes where the data are, when the file has holes and the file system says where. "No more data" is
+ * also what a file that shrank has to say: then the rest is no hole.
+ */
+static int add_sparse_map(struct tar *tar, int fd, const struct stat *st, const char *path,
+                          struct archive_entry *entry)
 {
     off_t data = 0, end;
 
     if ((off_t)st->st_blocks * 512 >= st->st_size)
-        return;
+        return 0;
     while (data < st->st_size && (data = lseek(fd, data, SEEK_DATA)) >= 0 &&
            (end = lseek(fd, data, SEEK_HOLE)) >= 0) {
         archive_entry_sparse_add_entry(entry, data, (end < st->st_size ? end : st->st_size) - data);
         data = end;
     }
+    end = lseek(fd, 0, SEEK_END);
+    if (end < st->st_size)
+        return err_set(tar->err, ERR_IO,
+                       "'%s' of %s ends at offset %lld, before its size: it shrank "
+                       "while it was read",
+                       path, tar->what, (long long)end);
     if (data < 0 && archive_entry_sparse_count(entry) == 0)
         archive_entry_sparse_add_entry(entry, st->st_size, 0); /* nothing but a hole */
+    return 0;
 }
 
 /* ---- data ---- */
@@ -230,7 +241,7 @@ static int add_entry(struct tar *tar, const struct tree_entry *from)
             rc = add_xattrs(tar, fd, from->path, entry);
     }
     if (rc == 0 && S_ISREG(st.st_mode))
-        add_sparse_map(fd, &st, entry);
+        rc = add_sparse_map(tar, fd, &st, from->path, entry);
     if (rc == 0) {
         archive_entry_linkify(tar->links, &entry, &sparse); /* a second name of a file: no data */
         rc = write_entry(tar, fd, &st, entry, from->path);

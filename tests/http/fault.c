@@ -94,6 +94,18 @@ ssize_t preadv64(int fd, const struct iovec *iov, int count, off64_t offset)
     return preadv(fd, iov, count, offset);
 }
 
+/* lighttpd 1.4.79's way to read what is in the page cache, and else the rest. */
+ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    (void)flags;
+    return preadv(fd, iov, count, offset);
+}
+
+ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    return preadv2(fd, iov, count, offset, flags);
+}
+
 ssize_t sendfile(int out, int in, off_t *offset, size_t len)
 {
     ssize_t result = 0;

@@ -200,7 +200,9 @@ def test_other_methods_are_405_on_every_route(pod):
 def test_a_body_is_not_taken(pod):
     for size in (10, 8000, 100000):
         result = pod.curl("/volumes/disk/disk.img", "-X", "POST", "--data-binary", "@-", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Expect:", input=b"x" * size)
-        check(result.stdout in (b"405", b"413"), f"{size} bytes: {result.stdout} {result.stderr}")
+        # The connection may be closed on a large one before all of it is sent, and the answer lost with it.
+        refused = (b"405", b"413") if size < 100000 else (b"405", b"413", b"000")
+        check(result.stdout in refused, f"{size} bytes: {result.stdout} {result.stderr}")
 
 
 def test_head_has_the_headers_of_get_on_every_route(pod):
