@@ -16,13 +16,15 @@ enum {
     FCGI_STDOUT = 6,
     RECORD_HEADER = 8,
     /*
-     * lighttpd takes all that the socket holds at once, and what is more than 64 KiB goes through a
-     * temporary file, which costs as much as encrypting it. So the socket holds three records of
-     * five pages, and no more: one is sent while the next is taken. (The kernel doubles the size
-     * and counts its own overhead in.)
+     * lighttpd takes all that the socket holds at once, and what is more than it keeps in memory goes through a
+     * temporary file, which costs as much as encrypting it. So the socket holds some 60 KiB: three records
+     * that were written, of which one is sent while the next is taken, or one that came by sendfile. The kernel
+     * doubles the buffer's size and counts its own overhead in, which is less for pages of a file.
      */
     RECORD_MAX = 20480,
     SEND_BUFFER = 32768,
+    FILE_RECORD_MAX = 61440,
+    FILE_SEND_BUFFER = 20480,
     RECORDS_PER_WRITE = 16,
 };
 
@@ -54,12 +56,15 @@ static const char *reason_of(int status)
     return "";
 }
 
+static void set_send_buffer(int fd, int size)
+{
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 void response_init(struct response *res, int fd, uint16_t id, bool head)
 {
-    const int send_buffer = SEND_BUFFER;
-
     if (id)
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
+        set_send_buffer(fd, SEND_BUFFER);
     *res = (struct response){.fd = fd, .id = id, .head = head, .headers = STR_INIT};
 }
 
@@ -175,8 +180,9 @@ int response_send_file(struct response *res, int fd, off_t offset, uint64_t len,
         return 0;
     if (!res->id)
         return copy_file(res, fd, offset, len, what, err);
+    set_send_buffer(res->fd, FILE_SEND_BUFFER);
     while (len) {
-        size_t part = len < RECORD_MAX ? (size_t)len : RECORD_MAX;
+        size_t part = len < FILE_RECORD_MAX ? (size_t)len : FILE_RECORD_MAX;
         uint8_t header[RECORD_HEADER];
         struct iovec iov = {header, RECORD_HEADER};
 

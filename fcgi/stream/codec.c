@@ -44,11 +44,13 @@ enum {
     PLACE_TRIES = 1 << 16,
     PLACE_HASH_MASK = 0x7fff, /* ISA-L's level 1 hash table has 2^15 entries */
     WINDOW = 32 << 10,        /* the histogram's unit */
-    SAMPLE = 256,
+    SAMPLE = 64,
     SAMPLES = 16,
-    /* Sum of squared counts of 4096 bytes: 69616 for noise, far more for anything that deflate can
-       shrink. */
-    FLAT = 72500,
+    /*
+     * Sum of squared counts of 1024 bytes: 5116 for noise, give or take 90, and far more for anything
+     * that deflate can shrink.
+     */
+    FLAT = 5570,
 };
 
 struct codec {

@@ -21,8 +21,8 @@ enum gzip_source {
 };
 
 /*
- * Chooses the codec, starts the pool with one thread a processor (cgroup limits counted), and
- * lowers `threads`, the number of streams at a time, to what half of the memory limit has room for.
+ * Chooses the codec, starts the pool with one thread a processor (cgroup limits counted;
+ * VMEXPORT_THREADS sets another number), and lowers `threads`, the number of streams at a time, to what half of the memory limit has room for.
  * Once a process.
  */
 int gzip_stream_start(unsigned *threads, struct err *err);
