@@ -215,11 +215,11 @@ class Pod:
     # ---- clients ----
 
     def url(self, path):
-        return f"https://localhost:{self.port}{path}"
+        return f"https://127.0.0.1:{self.port}{path}"
 
     def open(self, path, method="GET", token=TOKEN, headers=(), timeout=60):
         """A response that is not yet read."""
-        c = http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=timeout * SLOW)
+        c = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=timeout * SLOW)
         c.putrequest(method, path, skip_accept_encoding=True)
         for name, value in ([(HEADER, token)] if token is not None else []) + list(dict(headers).items() if isinstance(headers, dict) else headers):
             c.putheader(name, value)

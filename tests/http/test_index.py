@@ -79,7 +79,7 @@ def test_every_link_of_the_page_works_below_any_prefix(pod):
 
 def test_commands_name_the_address_that_was_asked(pod):
     for prefix in ("",) + PREFIXES:
-        check(f"URL=https://localhost:{pod.port}{prefix}\n" in page(pod, prefix + "/").text, prefix)
+        check(f"URL=https://127.0.0.1:{pod.port}{prefix}\n" in page(pod, prefix + "/").text, prefix)
     check(b"URL=https://h.example:8443</pre>" in pod.curl("/", "-H", "Host: h.example:8443").stdout, "a proxy's name")
 
 
