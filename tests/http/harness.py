@@ -5,7 +5,10 @@ A test file defines functions test_NAME(...) and ends with harness.main(globals(
 as parameters: `pod` (the file's shared pod, over `volumes`), `tmp` (a directory of its own), `disk`, `tree`.
 VMEXPORT_BUILD names the build folder (build/release).
 """
+import atexit
 import contextlib
+import functools
+import glob
 import http.client
 import inspect
 import json
@@ -68,6 +71,18 @@ def certificate(folder, name="localhost", days=30):
                     "-out", f"{folder}/tls.crt", "-keyout", f"{folder}/tls.key"], check=True, capture_output=True)
 
 
+@functools.cache
+def installed():
+    """A copy of the programs and what they read, where every user can reach it: the checkout may be in a private folder."""
+    folder = tempfile.mkdtemp(prefix="vmexport-programs-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    programs = [BUILD + "/lighttpd/pod"] + [path for path in glob.glob(BUILD + "/fcgi/*") if os.path.isfile(path) and not path.endswith((".o", ".d"))]
+    for path in programs + [REPO + "/lighttpd/export.conf", REPO + "/tests/lsan.supp"]:
+        shutil.copy(path, folder)
+    return folder
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -105,6 +120,7 @@ class Pod:
             self.env["VMEXPORT_LIGHTTPD_CONF"] = self._changed_conf(conf)
         self.env.update(env or {})
         self.context = ssl.create_default_context(cafile=self.cert_dir + "/tls.crt")
+        self.program = BUILD + "/lighttpd/pod"
         self.wrapper = list(wrapper)
         if uid is not None:
             self._become(uid)
@@ -133,6 +149,10 @@ class Pod:
                 os.chown(os.path.join(path, name), uid, uid)
         self.wrapper += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
                          "--no-new-privs"]
+        self.program = installed() + "/pod"
+        for name in self.env:
+            for path in (REPO + "/lighttpd/export.conf", REPO + "/tests/lsan.supp"):
+                self.env[name] = self.env[name].replace(path, installed() + "/" + os.path.basename(path))
         self.add_option("ASAN_OPTIONS", "detect_leaks=0")  # which would have to trace a process that must not be traced
 
     def _preload(self):
@@ -144,7 +164,7 @@ class Pod:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.wrapper + [BUILD + "/lighttpd/pod"], env=self.env, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(self.wrapper + [self.program], env=self.env, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, start_new_session=True)
 
     def __enter__(self):
