@@ -49,7 +49,7 @@ UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 SHIM := $(B)/tests/http/fault.so
 
-.PHONY: all help deps deps-test run test asan-test tsan-test unit-test http-test fuzz-smoke format \
+.PHONY: FORCE all help deps deps-test run test asan-test tsan-test unit-test http-test fuzz-smoke format \
 	format-check lint bench install clean programs test-programs fuzzers
 .SECONDARY:
 all: programs
@@ -65,16 +65,25 @@ deps-bench:
 	$(Q)tools/deps run test bench
 
 programs: $(PROGRAMS)
+	@:
 test-programs: $(PROGRAMS) $(UNIT_TESTS) $(SHIM)
+	@:
 
-$(B)/%.o: %.c
+# What everything was built with: other flags, another compiler or another list of sources builds anew.
+BUILT_WITH := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(SHARED_SRC) $(POD_SRC)
+$(B)/built-with: FORCE
+	@mkdir -p $(@D)
+	@echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' >$@
+FORCE:
+
+$(B)/%.o: %.c $(B)/built-with
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(SHARED): $(call obj,$(SHARED_SRC))
+$(SHARED): $(call obj,$(SHARED_SRC)) $(B)/built-with
 	$(call say,AR)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 $(B)/fcgi/%: $(B)/fcgi/%.o $(SHARED)
 	$(call say,LD)
@@ -93,20 +102,22 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(filter-out %/pod.o,$(call obj,$(POD_SRC
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS)
 
 # The shim that makes a disk fail is loaded into other programs: never sanitized itself.
-$(SHIM): tests/http/fault.c
+$(SHIM): tests/http/fault.c $(B)/built-with
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu11 $(WARNINGS) -O2 -shared -fPIC -o $@ $< -ldl
 
-run: deps ## serve DISK=file-or-device and DIR=path (or a sample) over HTTPS; ONCE=1 only checks
+run: deps ## serve DISK=file-or-device, DIR=path (or a sample) on PORT; ONCE=1 only checks, CHECK=0 only serves
 	$(Q)$(MAKE) --no-print-directory programs
 	$(Q)tools/run $(B)
 
 test: deps-test ## every test of the project: gates, unit, http, fuzzers, ASan+UBSan, TSan
 	$(Q)tests/run all
 
-unit-test http-test: deps-test ## one part of the tests, in VARIANT
-	$(Q)tests/run $(@:-test=)
+unit-test: deps-test ## the unit tests, in VARIANT (release, asan, tsan, clang)
+	$(Q)tests/run unit
+http-test: deps-test ## the tests over HTTP, in VARIANT
+	$(Q)tests/run http
 asan-test: deps-test ## all tests under ASan and UBSan
 	$(Q)tests/run asan
 tsan-test: deps-test ## the threaded parts under TSan
@@ -121,10 +132,10 @@ bench: deps-bench ## measure beside a Go peer (tests/bench/README.md)
 	$(Q)$(MAKE) --no-print-directory programs
 	$(Q)tests/bench/run $(B)
 
-C_FILES := $(shell git ls-files '*.[ch]' 2>/dev/null)
+C_FILES := $(wildcard lib/*/*.[ch] fcgi/*.[ch] fcgi/stream/*.[ch] lighttpd/*.[ch] tests/*/*.[ch])
 format: ## rewrite the sources in the project's format
 	$(Q)clang-format -i $(C_FILES)
-format-check: ## the gate: clang-format, shellcheck
+format-check: ## the gate
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 lint: ## clang-tidy over the sources
 	$(Q)clang-tidy --quiet $(filter %.c,$(filter-out tests/%,$(C_FILES))) -- $(CPPFLAGS_ALL) -std=gnu11

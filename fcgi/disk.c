@@ -16,6 +16,8 @@ static int measure(struct disk *disk, struct err *err)
     end = lseek(disk->fd, 0, SEEK_END);
     if (end < 0)
         return err_errno(err, ERR_IO, errno, "cannot find the size of %s", str_get(&disk->what));
+    if (end == 0) /* what a device is that was detached: never a disk that is empty */
+        return err_set(err, ERR_IO, "%s has no size: the device is gone", str_get(&disk->what));
     disk->st.st_size = end;
     return 0;
 }

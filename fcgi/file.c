@@ -137,27 +137,41 @@ static int sendfile_path(int fd, struct str *path, struct err *err)
     return 0;
 }
 
-/*
- * Hands the file to lighttpd, which takes what the Range header says of it. False when it must be
- * streamed: several ranges, a Range header that is to be ignored (lighttpd would answer 416), a
- * path that lighttpd would refuse, no regular file, no lighttpd.
- */
-static bool by_lighttpd(const struct response *res, const struct file *file,
-                        enum range_result result, const struct range_set *set, struct str *path,
-                        struct err *err)
+/* Whether a number in the text has more digits than lighttpd can hold: it would answer 416 without a size. */
+static bool has_long_number(const char *text)
 {
-    return res->id && S_ISREG(file->st.st_mode) && result != RANGE_IGNORE && set->count <= 1 &&
-           sendfile_path(file->fd, path, err) == 0 && path->len;
+    enum { DIGITS = 18 };
+
+    for (; *text; text += strspn(text, "0123456789"), text += *text != '\0')
+        if (strspn(text, "0123456789") > DIGITS)
+            return true;
+    return false;
 }
 
-static int send_body(struct response *res, const struct file *file, enum range_result result,
-                     const struct range_set *set, struct err *err)
+/*
+ * Hands the file to lighttpd, which takes what the Range header says of it. False when it must be
+ * streamed: several ranges, a Range header that is to be ignored or that lighttpd would not
+ * understand, a path that it would refuse, no regular file, no lighttpd.
+ */
+static bool by_lighttpd(const struct request *req, const struct response *res,
+                        const struct file *file, enum range_result result,
+                        const struct range_set *set, struct str *path, struct err *err)
+{
+    const char *range = request_param(req, "HTTP_RANGE");
+
+    return res->id && S_ISREG(file->st.st_mode) && result != RANGE_IGNORE && set->count <= 1 &&
+           !(range && has_long_number(range)) && sendfile_path(file->fd, path, err) == 0 &&
+           path->len;
+}
+
+static int send_body(const struct request *req, struct response *res, const struct file *file,
+                     enum range_result result, const struct range_set *set, struct err *err)
 {
     cleanup_str struct str path = STR_INIT;
 
     if (result == RANGE_UNSATISFIABLE)
         return send_unsatisfiable(res, file, err);
-    if (by_lighttpd(res, file, result, set, &path, err)) {
+    if (by_lighttpd(req, res, file, result, set, &path, err)) {
         response_header(res, "Content-Type", "%s", file->type);
         response_header(res, "X-Sendfile", "%s", str_get(&path));
         return response_begin(res, 200, err);
@@ -197,5 +211,5 @@ int file_serve(const struct request *req, struct response *res, const struct fil
     case CONDITIONAL_PROCEED:
         break;
     }
-    return send_body(res, file, result, &set, err);
+    return send_body(req, res, file, result, &set, err);
 }

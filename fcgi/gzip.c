@@ -73,6 +73,21 @@ static off_t next_data(const struct disk *disk, off_t offset, struct err *err)
     return data < disk->st.st_size ? data / FORMAT_BLOCK * FORMAT_BLOCK : disk->st.st_size;
 }
 
+/* A file that was written to meanwhile is two states of a disk in one stream. */
+static int check_unchanged(const struct disk *disk, struct err *err)
+{
+    struct stat now;
+
+    if (S_ISBLK(disk->st.st_mode))
+        return 0; /* who may write to a device is known to whoever gave its identity */
+    if (fstat(disk->fd, &now) < 0)
+        return err_errno(err, ERR_IO, errno, "cannot stat %s", str_get(&disk->what));
+    if (now.st_mtim.tv_sec == disk->st.st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == disk->st.st_mtim.tv_nsec && now.st_size == disk->st.st_size)
+        return 0;
+    return err_set(err, ERR_IO, "%s was written to while it was read", str_get(&disk->what));
+}
+
 static int stream_disk(struct gzip_stream *stream, const struct disk *disk, off_t offset,
                        struct err *err)
 {
@@ -95,6 +110,8 @@ static int stream_disk(struct gzip_stream *stream, const struct disk *disk, off_
             return -1;
         offset += (off_t)len;
     }
+    if (gzip_stream_drain(stream, err) < 0 || check_unchanged(disk, err) < 0)
+        return -1;
     return gzip_stream_finish(stream, err);
 }
 

@@ -41,8 +41,8 @@ static const struct {
     enum err_class class;
     int status;
 } statuses[] = {
-    {ERR_INPUT, 400},        {ERR_FORBIDDEN, 403}, {ERR_NOT_FOUND, 404},
-    {ERR_PRECONDITION, 412}, {ERR_IO, 500},        {ERR_UNAVAILABLE, 503},
+    {ERR_INPUT, 400}, {ERR_FORBIDDEN, 403}, {ERR_NOT_FOUND, 404},   {ERR_PRECONDITION, 412},
+    {ERR_LIMIT, 403}, {ERR_IO, 500},        {ERR_UNAVAILABLE, 503},
 };
 
 static int status_of(enum err_class class)

@@ -28,7 +28,7 @@ static int add(struct names *names, const struct dirent *found, size_t bytes_max
     void *arena, *entry;
 
     if (names->used + len > bytes_max)
-        return err_set(err, ERR_FORBIDDEN, "a directory has more than %zu MiB of names",
+        return err_set(err, ERR_LIMIT, "a directory has more than %zu MiB of names",
                        bytes_max >> 20);
     arena = grown(names->arena, &names->allocated, names->used + len, 1);
     if (arena)

@@ -26,7 +26,7 @@ struct names {
     }
 
 /*
- * Reads all names of the directory `fd`, which must stay open and is not closed. ERR_FORBIDDEN when
+ * Reads all names of the directory `fd`, which must stay open and is not closed. ERR_LIMIT when
  * they take more than `bytes_max` (at most NAMES_BYTES_MAX); an error of the disk is one here,
  * never a short list. Released by names_release, also after a failure.
  */

@@ -109,29 +109,43 @@ static int add_xattrs(struct tar *tar, int fd, const char *path, struct archive_
     return 0;
 }
 
+/* The next extent of data at or after `*start`: 1, 0 when only a hole is left, negative on failure. */
+static int next_extent(int fd, off_t size, off_t *start, off_t *end)
+{
+    *start = *start < size ? lseek(fd, *start, SEEK_DATA) : size;
+    if (*start < 0)
+        return errno == ENXIO ? 0 : -1;
+    if (*start >= size)
+        return 0;
+    *end = lseek(fd, *start, SEEK_HOLE);
+    if (*end < 0)
+        return -1;
+    *end = *end < size ? *end : size;
+    return 1;
+}
+
 /*
- * Notes where the data are, when the file has holes and the file system says where. "No more data" is
- * also what a file that shrank has to say: then the rest is no hole.
+ * Notes where the data are, when the file has holes. A file system that cannot say where they are has none for
+ * us; one that fails to say it is a failure, as what is not noted here becomes zeros.
  */
 static int add_sparse_map(struct tar *tar, int fd, const struct stat *st, const char *path,
                           struct archive_entry *entry)
 {
-    off_t data = 0, end;
+    off_t start = 0, end = 0;
+    int more;
 
     if ((off_t)st->st_blocks * 512 >= st->st_size)
         return 0;
-    while (data < st->st_size && (data = lseek(fd, data, SEEK_DATA)) >= 0 &&
-           (end = lseek(fd, data, SEEK_HOLE)) >= 0) {
-        archive_entry_sparse_add_entry(entry, data, (end < st->st_size ? end : st->st_size) - data);
-        data = end;
+    while ((more = next_extent(fd, st->st_size, &start, &end)) > 0) {
+        archive_entry_sparse_add_entry(entry, start, end - start);
+        start = end;
     }
-    end = lseek(fd, 0, SEEK_END);
-    if (end < st->st_size)
-        return err_set(tar->err, ERR_IO,
-                       "'%s' of %s ends at offset %lld, before its size: it shrank "
-                       "while it was read",
-                       path, tar->what, (long long)end);
-    if (data < 0 && archive_entry_sparse_count(entry) == 0)
+    if (more < 0 && (errno == EINVAL || errno == ENOTSUP))
+        archive_entry_sparse_clear(entry);
+    else if (more < 0)
+        return err_errno(tar->err, ERR_IO, errno, "cannot find the data of '%s' of %s", path,
+                         tar->what);
+    else if (archive_entry_sparse_count(entry) == 0)
         archive_entry_sparse_add_entry(entry, st->st_size, 0); /* nothing but a hole */
     return 0;
 }
@@ -174,8 +188,8 @@ static int write_extent(struct tar *tar, int fd, off_t offset, off_t end, const 
     return 0;
 }
 
-static int write_file(struct tar *tar, int fd, const struct stat *st, struct archive_entry *entry,
-                      const char *path)
+static int write_content(struct tar *tar, int fd, const struct stat *st,
+                         struct archive_entry *entry, const char *path)
 {
     la_int64_t start, len;
     off_t at = 0;
@@ -189,6 +203,22 @@ static int write_file(struct tar *tar, int fd, const struct stat *st, struct arc
         at = start + len;
     }
     return write_hole(tar, st->st_size - at, path);
+}
+
+/* Holes are not read: that the file is still as long as it was must be asked for. */
+static int write_file(struct tar *tar, int fd, const struct stat *st, struct archive_entry *entry,
+                      const char *path)
+{
+    off_t end;
+
+    if (write_content(tar, fd, st, entry, path) < 0)
+        return -1;
+    end = lseek(fd, 0, SEEK_END);
+    if (end >= st->st_size)
+        return 0;
+    return err_set(tar->err, ERR_IO,
+                   "'%s' of %s ends at offset %lld, before its size: it shrank while it was read",
+                   path, tar->what, (long long)end);
 }
 
 /* ---- entries ---- */
@@ -269,7 +299,10 @@ static bool is_left_out(struct tar *tar, const struct tree_entry *entry)
             log_info("'%s' of %s is a socket: left out of the archive", entry->path, tar->what);
         return true;
     }
-    return strcmp(entry->path, "./lost+found") == 0 && S_ISDIR(entry->st.st_mode);
+    if (strcmp(entry->path, "./lost+found") != 0 || !S_ISDIR(entry->st.st_mode))
+        return false;
+    log_info("'./lost+found' of %s is the file system's own: left out of the archive", tar->what);
+    return true;
 }
 
 static int add_tree(struct tar *tar, struct tree *tree)

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+enum { OPEN_TRIES = 32 };
+
 static const char *const content_names[] = {[VOLUME_DISK] = "disk", [VOLUME_ARCHIVE] = "archive"};
 
 /* Takes the next word of the line; false when there is none. */
@@ -127,7 +129,7 @@ static int look_up(const struct volume *volume, const char *path, unsigned flags
                    (flags & VOLUME_NO_LINKS ? RESOLVE_NO_SYMLINKS : 0),
     };
     cleanup_close int root = open(volume->path, O_PATH | O_CLOEXEC);
-    int fd;
+    int fd = -1;
 
     if (root < 0)
         return err_errno(err, ERR_NONE, errno, "cannot open volume '%s'", volume->name);
@@ -137,7 +139,17 @@ static int look_up(const struct volume *volume, const char *path, unsigned flags
     if (!path_is_within_limits(path))
         return err_set(err, ERR_NOT_FOUND, "the path is longer than any in volume '%s'",
                        volume->name);
-    fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+    /* A rename meanwhile makes the kernel unsure of "..": it says so, and is asked again (openat2(2), EAGAIN). */
+    for (int try = 0; try < OPEN_TRIES; try++) {
+        fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
+    if (fd < 0 && errno == ENOSYS)
+        return err_set(err, ERR_SYSTEM,
+                       "the kernel has no openat2(2): Linux 5.6 or later is needed");
+    if (fd < 0 && errno == EXDEV)
+        return err_set(err, ERR_NOT_FOUND, "'%s' leads out of volume '%s'", path, volume->name);
     if (fd < 0)
         return err_errno(err, ERR_NONE, errno, "cannot open '%s' in volume '%s'", path,
                          volume->name);
@@ -148,24 +160,25 @@ int volume_open(const struct volume *volume, const char *path, unsigned flags, s
                 struct err *err)
 {
     cleanup_close int handle = look_up(volume, path, flags, err);
+    cleanup_str struct str what = STR_INIT;
     char link[64];
     bool is_root = path[strspn(path, "/")] == '\0';
     int fd;
 
     if (handle < 0)
         return -1;
+    if (!is_root)
+        str_printf(&what, "'%s' in ", path);
+    str_printf(&what, "volume '%s'", volume->name);
     if (fstat(handle, st) < 0)
-        return err_errno(err, ERR_NONE, errno, "cannot stat '%s' in volume '%s'", path,
-                         volume->name);
+        return err_errno(err, ERR_NONE, errno, "cannot stat %s", str_get(&what));
     if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode) && !(is_root && S_ISBLK(st->st_mode)))
-        return err_set(err, ERR_FORBIDDEN,
-                       "'%s' in volume '%s' is no regular file and no directory", path,
-                       volume->name);
+        return err_set(err, ERR_FORBIDDEN, "%s is no regular file and no directory",
+                       str_get(&what));
     snprintf(link, sizeof(link), "/proc/self/fd/%d", handle);
     fd = open(link, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return err_errno(err, ERR_NONE, errno, "cannot open '%s' in volume '%s'", path,
-                         volume->name);
+        return err_errno(err, ERR_NONE, errno, "cannot open %s", str_get(&what));
     return fd;
 }
 

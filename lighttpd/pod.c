@@ -153,8 +153,20 @@ static void tidy_descriptors(void)
     close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
-/* The process itself: no core dump (a private key passes through), the parent of every orphan,
- * signals by a descriptor, which is returned. */
+/* As many as the container may have, for the children too: an archive holds one descriptor for each
+ * level of its tree. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* The process itself: no core dump (a private key passes through), signals by a descriptor, which
+ * is returned. */
 static int set_up_process(struct err *err)
 {
     static const struct rlimit no_core = {0, 0};
@@ -162,9 +174,9 @@ static int set_up_process(struct err *err)
     int fd;
 
     tidy_descriptors();
+    allow_descriptors();
     setrlimit(RLIMIT_CORE, &no_core);
     prctl(PR_SET_DUMPABLE, 0);
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGPIPE, SIG_IGN);
     setenv("TZ", "UTC", 1); /* lighttpd logs local time */
     sigemptyset(&set);

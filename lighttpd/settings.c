@@ -25,10 +25,12 @@ enum setting {
     PREFIX,
     MANIFEST_DIR,
     LOG,
+    THREADS,
+    GZIP_CODEC,
 };
 
-/* Numbers have a largest value; a setting without a default here has one that depends on where the
- * program is, or none. */
+/* Numbers have a largest value. A setting without a default here has one that is found out, or
+ * none. */
 static const struct {
     const char *name;
     const char *fallback;
@@ -52,8 +54,12 @@ static const struct {
     [TOKEN_FILE] = {"VMEXPORT_TOKEN_FILE", "/token/token", "for the handlers: who knows it gets in",
                     0},
     [PREFIX] = {"VMEXPORT_PREFIX", NULL, "for the handlers: external path before /volumes/", 0},
-    [MANIFEST_DIR] = {"VMEXPORT_MANIFEST_DIR", "/manifest_data", "for the handlers", 0},
+    [MANIFEST_DIR] = {"VMEXPORT_MANIFEST_DIR", "/manifest_data",
+                      "for the handlers: the manifests to serve", 0},
     [LOG] = {"VMEXPORT_LOG", "json", "json or text", 0},
+    [THREADS] = {"VMEXPORT_THREADS", NULL, "for gzip and tar; default: as many as processors", 0},
+    [GZIP_CODEC] = {"VMEXPORT_GZIP_CODEC", NULL,
+                    "for gzip and tar: isal or zlib; default: as the processor can", 0},
 };
 
 void settings_help(void)
@@ -94,15 +100,17 @@ static int own_dir(struct str *dir, struct err *err)
 /* Sets the defaults that depend on where the program is: the build tree or an installation. */
 static int set_places(struct err *err)
 {
-    cleanup_str struct str dir = STR_INIT, handlers = STR_INIT, conf = STR_INIT;
+    cleanup_str struct str dir = STR_INIT, built = STR_INIT, conf = STR_INIT;
 
     if (own_dir(&dir, err) < 0)
         return -1;
-    str_printf(&handlers, "%s/../fcgi", str_get(&dir));
     str_printf(&conf, "%s/../../share/vmexport/export.conf", str_get(&dir));
-    setenv(table[HANDLER_DIR].name,
-           access(str_get(&handlers), X_OK) == 0 ? str_get(&handlers) : str_get(&dir), 0);
     setenv(table[CONF].name, str_get(&conf), 0);
+    /* Beside an installation, a folder of that name may be anyone's: a program tells. */
+    str_printf(&built, "%s/../fcgi/raw", str_get(&dir));
+    if (access(str_get(&built), X_OK) == 0)
+        str_puts(&dir, "/../fcgi");
+    setenv(table[HANDLER_DIR].name, str_get(&dir), 0);
     return 0;
 }
 

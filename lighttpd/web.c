@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { RETRY_MS = 10 * 1000 }; /* after a new generation failed beside a serving one */
@@ -168,6 +169,13 @@ static struct web_generation *find(struct web *web, pid_t pid)
     return NULL;
 }
 
+/* lighttpd takes SIGINT from when it has read its configuration: one that dies of it had not begun
+ * to serve, and has no download to lose. */
+static bool had_not_begun(int status)
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGINT;
+}
+
 int web_ended(struct web *web, pid_t pid, int status)
 {
     struct web_generation *generation = find(web, pid);
@@ -182,7 +190,7 @@ int web_ended(struct web *web, pid_t pid, int status)
         return ended_unasked(web, generation, pid, how, early);
     if (generation == web->serving)
         web->serving = NULL;
-    if (status != 0) {
+    if (status != 0 && !had_not_begun(status)) {
         log_error("a web server that had downloads to finish (pid %d) %s", (int)pid, how);
         web->cut = true;
     }

@@ -59,9 +59,10 @@ static size_t encode_data(struct codec *codec, const uint8_t *data, size_t len, 
 void block_encode(struct codec *codec, const uint8_t *data, size_t len, uint8_t *out,
                   struct block *block)
 {
-    size_t start, zeros = find_zeros(data, 0, len, &start), at = 0;
+    size_t start, zeros, at = 0;
 
     assert(len >= 1 && len <= FORMAT_BLOCK);
+    zeros = find_zeros(data, 0, len, &start);
     *block = (struct block){0};
     if (zeros && start == 0) {
         block->lead = at = zeros;

@@ -188,11 +188,15 @@ static struct slot *head_slot(struct gzip_stream *s, struct err *err)
 
     if (s->head - s->tail == s->slots && retire(s, err) < 0)
         return NULL;
-    if (!slot->out && !(slot->out = malloc(BLOCK_ROOM))) {
-        err_errno(err, ERR_SYSTEM, ENOMEM, "cannot compress %s", s->what);
-        return NULL;
-    }
     return slot;
+}
+
+/* A block's memory, which stays with the slot. */
+static int have_memory(const struct gzip_stream *s, uint8_t **block, size_t size, struct err *err)
+{
+    if (!*block)
+        *block = malloc(size);
+    return *block ? 0 : err_errno(err, ERR_SYSTEM, ENOMEM, "cannot compress %s", s->what);
 }
 
 static void submit(struct gzip_stream *s, struct slot *slot)
@@ -208,7 +212,7 @@ int gzip_stream_file(struct gzip_stream *s, int fd, off_t offset, size_t len, st
     struct slot *slot = head_slot(s, err);
 
     assert(len >= 1 && len <= FORMAT_BLOCK);
-    if (!slot)
+    if (!slot || have_memory(s, &slot->out, BLOCK_ROOM, err) < 0)
         return -1;
     slot->kind = SLOT_FILE;
     slot->fd = fd;
@@ -248,10 +252,9 @@ int gzip_stream_write(struct gzip_stream *s, const void *data, size_t len, struc
         struct slot *slot = head_slot(s, err);
         size_t part;
 
-        if (!slot)
+        if (!slot || have_memory(s, &slot->out, BLOCK_ROOM, err) < 0 ||
+            have_memory(s, &slot->in, FORMAT_BLOCK, err) < 0)
             return -1;
-        if (!slot->in && !(slot->in = malloc(FORMAT_BLOCK)))
-            return err_errno(err, ERR_SYSTEM, ENOMEM, "cannot compress %s", s->what);
         part = len < FORMAT_BLOCK - s->filled ? len : FORMAT_BLOCK - s->filled;
         memcpy(slot->in + s->filled, p, part);
         s->filled += part;
@@ -263,15 +266,22 @@ int gzip_stream_write(struct gzip_stream *s, const void *data, size_t len, struc
     return 0;
 }
 
-int gzip_stream_finish(struct gzip_stream *s, struct err *err)
+int gzip_stream_drain(struct gzip_stream *s, struct err *err)
 {
-    uint8_t end[FORMAT_END];
-
     if (s->filled)
         submit_bytes(s, &s->slot[s->head % s->slots]);
     while (s->tail != s->head)
         if (retire(s, err) < 0)
             return -1;
+    return 0;
+}
+
+int gzip_stream_finish(struct gzip_stream *s, struct err *err)
+{
+    uint8_t end[FORMAT_END];
+
+    if (gzip_stream_drain(s, err) < 0)
+        return -1;
     if (send_zeros(s, 0, err) < 0)
         return -1;
     return response_write(s->res, end, format_end(end, s->crc, s->total), err);

@@ -22,8 +22,8 @@ enum gzip_source {
 
 /*
  * Chooses the codec, starts the pool with one thread a processor (cgroup limits counted;
- * VMEXPORT_THREADS sets another number), and lowers `threads`, the number of streams at a time, to what half of the memory limit has room for.
- * Once a process.
+ * VMEXPORT_THREADS sets another number), and lowers `threads`, the number of streams at a time, to
+ * what half of the memory limit has room for. Once a process.
  */
 int gzip_stream_start(unsigned *threads, struct err *err);
 
@@ -43,6 +43,9 @@ int gzip_stream_zeros(struct gzip_stream *stream, uint64_t len, struct err *err)
 
 /* Appends bytes, gathered into blocks. */
 int gzip_stream_write(struct gzip_stream *stream, const void *data, size_t len, struct err *err);
+
+/* Sends what is under way: all that was appended has been read then. */
+int gzip_stream_drain(struct gzip_stream *stream, struct err *err);
 
 /* Sends what is under way and the end of the stream. Without it the client sees a broken stream. */
 int gzip_stream_finish(struct gzip_stream *stream, struct err *err);

@@ -199,8 +199,11 @@ unsigned cgroup_cpus(void)
     cpu_set_t set;
     unsigned cpus = 1;
 
+    /* A set has room for 1024 processors; a larger machine is asked for how many it has. */
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         cpus = (unsigned)CPU_COUNT(&set);
+    else if (sysconf(_SC_NPROCESSORS_ONLN) > 0)
+        cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     if (quota > 0 && quota < cpus)
         cpus = (unsigned)quota + (quota > (unsigned)quota);
     return cpus ? cpus : 1;

@@ -35,19 +35,32 @@ int err_set(struct err *err, enum err_class class, const char *fmt, ...)
     return -1;
 }
 
+/*
+ * Appends ": <cause>", at the cost of the end of the message, or of all of it: what went wrong is never
+ * cut off.
+ */
+static void add_cause(struct err *err, const char *cause)
+{
+    size_t room = sizeof(err->msg) - sizeof(": "), len = strlen(err->msg), more = strlen(cause);
+
+    if (more >= room) {
+        snprintf(err->msg, sizeof(err->msg), "%s", cause);
+        return;
+    }
+    len = len < room - more ? len : room - more;
+    snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", cause);
+}
+
 int err_errno(struct err *err, enum err_class class, int errnum, const char *fmt, ...)
 {
     va_list ap;
     char text[128];
-    size_t len;
 
     err->class = class == ERR_NONE ? class_of(errnum) : class;
     va_start(ap, fmt);
     vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
     va_end(ap);
-    len = strlen(err->msg);
-    snprintf(err->msg + len, sizeof(err->msg) - len, ": %s",
-             strerror_r(errnum, text, sizeof(text)));
+    add_cause(err, strerror_r(errnum, text, sizeof(text)));
     return -1;
 }
 
@@ -55,13 +68,11 @@ int err_wrap(struct err *err, const char *fmt, ...)
 {
     va_list ap;
     char inner[sizeof(err->msg)];
-    size_t len;
 
     memcpy(inner, err->msg, sizeof(inner));
     va_start(ap, fmt);
     vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
     va_end(ap);
-    len = strlen(err->msg);
-    snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", inner);
+    add_cause(err, inner);
     return -1;
 }

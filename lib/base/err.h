@@ -14,6 +14,7 @@ enum err_class {
     ERR_NOT_FOUND,    /* what was asked for is not there */
     ERR_FORBIDDEN,    /* it is there, and is not given out */
     ERR_PRECONDITION, /* the thing is no longer what the caller knows (If-Match) */
+    ERR_LIMIT,        /* it is more than this program takes on */
     ERR_UNAVAILABLE,  /* cannot be served now; may be later */
     ERR_PEER,         /* the other end of a connection left: nobody to tell, nothing to mend */
     ERR_IO,           /* the disk, the file system or the network failed */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The log: one line per event on standard error, written by one write(2) so that lines of several
- * processes do not mix. JSON by default, text with VMEXPORT_LOG=text. Only main programs and the
- * handler's loop log; libraries return errors (docs/errors.md). No secret is ever passed to it.
- * Thread-safe.
+ * processes do not mix, up to PIPE_BUF bytes each (pipe(7)). JSON by default, text with
+ * VMEXPORT_LOG=text. Programs log; libraries return errors (docs/errors.md). No secret is ever
+ * passed to it. Thread-safe.
  */
 #pragma once
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A disk that fails, for tests: loaded by LD_PRELOAD into the handlers and lighttpd, it makes reads
- * of one file or block device go wrong while a trigger file exists.
+ * of one file, directory or block device go wrong while a trigger file exists.
  *
- *   FAULT_FILE     the file or device
+ *   FAULT_FILE     the file, directory or device
  *   FAULT_AT       from this offset on
  *   FAULT_KIND     eio: reads fail; end: they find the end of the file; short: they return a few
- *                  bytes; slow: they take a while
+ *                  bytes; slow: they take a while; map: looking for data and holes (lseek) fails;
+ *                  names: reading the directory fails, after some names
  *   FAULT_TRIGGER  only while this path exists
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { SHORT_READ = 1001, SLOW_READ_US = 50 * 1000 };
+enum { SHORT_READ = 1001, SLOW_READ_US = 50 * 1000, NAMES_READ = 3 };
 
 static bool is_target(int fd)
 {
@@ -33,17 +35,30 @@ static bool is_target(int fd)
                               : a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+static bool is_kind(const char *name)
+{
+    const char *kind = getenv("FAULT_KIND");
+
+    return kind && strcmp(kind, name) == 0;
+}
+
+static off_t fault_at(void)
+{
+    const char *at = getenv("FAULT_AT");
+
+    return at ? atoll(at) : 0;
+}
+
 /* How much of a read may be done; 0 with `*result` when none of it. */
 static size_t allowed(int fd, off_t offset, size_t len, ssize_t *result)
 {
-    const char *kind = getenv("FAULT_KIND");
-    off_t at = atoll(getenv("FAULT_AT") ? getenv("FAULT_AT") : "0");
+    off_t at = fault_at();
 
-    if (!is_target(fd))
+    if (is_kind("map") || is_kind("names") || !is_target(fd))
         return len;
-    if (kind && strcmp(kind, "short") == 0)
+    if (is_kind("short"))
         return len < SHORT_READ ? len : SHORT_READ;
-    if (kind && strcmp(kind, "slow") == 0) {
+    if (is_kind("slow")) {
         usleep(SLOW_READ_US);
         return len;
     }
@@ -51,7 +66,7 @@ static size_t allowed(int fd, off_t offset, size_t len, ssize_t *result)
         return len;
     if (offset < at)
         return (size_t)(at - offset);
-    if (kind && strcmp(kind, "end") == 0) {
+    if (is_kind("end")) {
         *result = 0;
     } else {
         errno = EIO;
@@ -117,4 +132,37 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t len)
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t len)
 {
     return sendfile(out, in, offset, len);
+}
+
+off_t lseek(int fd, off_t offset, int whence)
+{
+    if ((whence == SEEK_DATA || whence == SEEK_HOLE) && is_kind("map") && offset >= fault_at() &&
+        is_target(fd)) {
+        errno = EIO;
+        return -1;
+    }
+    return REAL(lseek)(fd, offset, whence);
+}
+
+off64_t lseek64(int fd, off64_t offset, int whence)
+{
+    return lseek(fd, offset, whence);
+}
+
+struct dirent *readdir(DIR *dir)
+{
+    static _Thread_local int calls; /* a reader stops at the failure: the next one begins anew */
+    int before = errno;
+
+    if (is_kind("names") && is_target(dirfd(dir)) && ++calls % (NAMES_READ + 1) == 0) {
+        errno = EIO;
+        return NULL;
+    }
+    errno = before; /* by which its caller knows an end from a failure */
+    return REAL(readdir)(dir);
+}
+
+struct dirent64 *readdir64(DIR *dir)
+{
+    return (struct dirent64 *)readdir(dir);
 }

@@ -62,7 +62,7 @@ def expect_broken(pod, path, what):
     """The client sees that the transfer failed, and got no byte that is wrong."""
     r = pod.curl(path)
     check(r.returncode != 0, f"{what}: curl is content with {len(r.stdout)} bytes of {path}")
-    if path.endswith(".gz"):
+    if ".gz" in path:
         check(gzip_test(r.stdout) != 0, f"{what}: gzip is content with {len(r.stdout)} bytes of {path}")
     return r.stdout
 
@@ -139,6 +139,89 @@ def test_read_error_in_the_last_block_of_a_file(tmp):
     check_file_errors(tmp, 24 * MIB)
 
 
+def check_archive_errors(folder, at):
+    """What asks for a list of what it may not read does not ask for what the disk cannot read."""
+    with Faulty(folder).pod("eio", at) as pod, failing(pod):
+        expect_broken(pod, TAR + "?unreadable=list", f"error at {at}")
+        logged(pod, messages(at)[1])
+
+
+def test_read_error_at_the_start_is_nothing_to_list_as_unreadable(tmp):
+    check_archive_errors(tmp, 0)
+
+
+def test_read_error_in_the_middle_is_nothing_to_list_as_unreadable(tmp):
+    check_archive_errors(tmp, 10 * MIB)
+
+
+class Sparse(Faulty):
+    """The same with noise, a hole, noise and a hole."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        with open(self.image, "wb") as f:
+            f.write(self.data[:MIB])
+            f.seek(8 * MIB)
+            f.write(self.data[:MIB])
+            f.truncate(SIZE)
+        with open(self.image, "rb") as f:
+            self.data = f.read()
+        check(os.stat(self.image).st_blocks * 512 < SIZE, "the file is sparse")
+
+
+def check_map_error(folder, at):
+    """tar needs to know where the data are; gzip can do without, but never makes zeros of what it does not know."""
+    faulty = Sparse(folder)
+    with faulty.pod("map", at) as pod:
+        with failing(pod):
+            for query in ("", "?unreadable=list"):
+                expect_broken(pod, TAR + query, f"no map from {at} on")
+            logged(pod, r'"tar".*\'\./sub/data\.bin\' of volume \'tree\': Input/output error')
+            r = pod.curl(GZIP)
+            check(r.returncode != 0 or unzip(r.stdout) == (faulty.data, True), "gzip fails or is right")
+        for path in (GZIP, FILE):
+            expect_whole(pod, path, faulty.data)
+        equal(pod.curl(TAR).returncode, 0, "curl is content again")
+
+
+def test_no_map_of_a_sparse_file(tmp):
+    check_map_error(tmp, 0)
+
+
+def test_no_map_of_a_sparse_file_after_its_first_data(tmp):
+    check_map_error(tmp, 1)
+
+
+def test_no_map_of_a_sparse_file_in_its_second_data(tmp):
+    check_map_error(tmp, 4 * MIB)
+
+
+def check_names_error(faulty, folder, listing):
+    with faulty.pod("names", file=folder) as pod:
+        with failing(pod):
+            for query in ("", "?unreadable=list"):
+                expect_broken(pod, TAR + query, f"no names of {folder}")
+                for accept in ("text/html", "application/json"):
+                    equal(pod.get(listing + query, headers={"Accept": accept}).status, 500, f"{listing}{query} as {accept}")
+        for name in ("dir", "tar"):
+            logged(pod, rf'"{name}".*cannot read the directory: Input/output error')
+        equal((pod.get(listing).status, pod.curl(TAR).returncode), (200, 0), "once the disk reads again")
+
+
+def test_read_error_of_a_directory(tmp):
+    faulty = Faulty(tmp)
+    for name in "abcdefgh":
+        open(f"{faulty.tree}/sub/{name}", "wb").close()
+    check_names_error(faulty, faulty.tree + "/sub", "/volumes/tree/dir/sub/")
+
+
+def test_read_error_of_the_root_directory(tmp):
+    faulty = Faulty(tmp)
+    for name in "abcdefgh":
+        open(f"{faulty.tree}/{name}", "wb").close()
+    check_names_error(faulty, faulty.tree, "/volumes/tree/dir/")
+
+
 def test_read_errors_of_a_block_device(tmp):
     faulty = Faulty(tmp)
     with loop_device(faulty.image) as device:
@@ -208,6 +291,21 @@ def test_a_file_that_shrinks_while_it_is_read(tmp):
         for name in ("gzip", "tar"):
             logged(pod, rf'"{name}".*ends at offset \d+, before its size: it shrank while it was read')
         logged(pod, r'read\("[^"]*/disk.img"\)')
+
+
+def test_a_sparse_file_that_is_cut_within_its_last_hole(tmp):
+    """A hole is not read: that it is still there must be asked for."""
+    faulty = Faulty(tmp)
+    os.truncate(faulty.image, SIZE + 64 * MIB)
+    with Pod(faulty.volumes) as pod:
+        answers = {path: pod.open(path) for path in (GZIP, TAR)}
+        for r in answers.values():
+            r.read(MIB)
+        os.truncate(faulty.image, SIZE + 10 * MIB)
+        for path, r in answers.items():
+            expect_cut(r, path)
+        for name in ("gzip", "tar"):
+            logged(pod, rf'"{name}".*ends at offset {SIZE + 10 * MIB}, before its size: it shrank while it was read')
 
 
 def test_an_error_right_after_the_first_bytes(tmp):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """disk.img.gz: one gzip member for every reader, the same bytes every time, and a way to go on after a break."""
 import hashlib
+import http.client
 import http.server
 import os
 import subprocess
@@ -178,12 +179,36 @@ def test_a_terabyte_of_nothing_flows_at_once(tmp):
         r.close()
 
 
+def test_a_disk_that_is_written_to_meanwhile_is_no_whole_stream(tmp):
+    path = harness.make_disk(tmp + "/disk.img", 64 * MIB)
+    with open(path, "r+b") as f:
+        f.write(os.urandom(60 * MIB))
+    with harness.Pod([("disk", "disk", "id", path)]) as pod:
+        r = pod.open(GZ)
+        r.read(MIB)
+        os.utime(path)
+        try:
+            rest = r.read()
+        except (OSError, http.client.HTTPException):
+            return
+        raise AssertionError(f"a clean end after {len(rest)} bytes")
+
+
 def test_a_disk_that_is_a_link_is_not_served(tmp):
     os.mkdir(tmp + "/volume")
     os.symlink("/etc/passwd", tmp + "/volume/disk.img")
     with harness.Pod([("disk", "disk", "id", tmp + "/volume")]) as pod:
         for path in (GZ, GZ[:-3]):
             check(pod.get(path).status in (403, 404), path)
+
+
+def test_a_disk_that_is_a_link_within_its_volume_is_not_served(disk, tmp):
+    os.mkdir(tmp + "/volume")
+    os.link(disk, tmp + "/volume/other.img")
+    os.symlink("other.img", tmp + "/volume/disk.img")
+    with harness.Pod([("disk", "disk", "id", tmp + "/volume")]) as pod:
+        for path in (GZ, GZ[:-3]):
+            equal(pod.get(path).status, 404, path)
 
 
 def test_a_volume_without_a_disk_is_404(tmp):

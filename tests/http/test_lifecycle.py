@@ -115,6 +115,39 @@ def test_an_idle_pod_ends_at_once(pod):
     equal([name for name in os.listdir(pod.dir + "/run") if name.endswith(".sock")], [], "sockets left")
 
 
+def takes_signals(pod):
+    """Whether the pod has come to the place in its start from which it looks at signals."""
+    return int(status_of(pod.process.pid)["SigBlk"], 16) >> (signal.SIGTERM - 1) & 1
+
+
+def test_sigterm_in_the_middle_of_the_start(disk):
+    for delay in range(0, 101, 5):
+        pod = Pod([("disk", "disk", "-", disk)])
+        pod.start()
+        wait_until(lambda: takes_signals(pod), "the pod takes signals", 5)  # pylint: disable=cell-var-from-loop
+        time.sleep(delay / 1000)
+        status, text = pod.end(seconds=5), pod.log_text()
+        check(status == 0 and "was killed" not in text, f"SIGTERM after {delay} ms: exit status {status}, {text}")
+        shutil.rmtree(pod.dir)
+
+
+def test_sigterm_while_a_new_certificate_is_taken(tmp):
+    volumes, data = noise_volumes(tmp)
+    pod = Pod(volumes)
+    with open(tmp + "/slow", "w", encoding="utf-8") as f:
+        f.write(f'#!/bin/sh\nsleep 0.5\nexec {pod.env["VMEXPORT_LIGHTTPD"]} "$@"\n')
+    os.chmod(tmp + "/slow", 0o755)
+    pod.env["VMEXPORT_LIGHTTPD"] = tmp + "/slow"
+    with pod:
+        time.sleep(1.1)                        # the web server has to stand before there is another beside it
+        answers = begin(pod, (RAW, GZIP))
+        harness.certificate(pod.cert_dir)
+        wait_until(lambda: "slow" in pod.processes(), "the second web server", 5)
+        pod.process.send_signal(signal.SIGTERM)
+        finish(answers, data)
+        equal((pod.end(None, 10), "was killed" in pod.log_text()), (0, False), "exit status, a complaint")
+
+
 def test_no_process_survives_a_pod_that_is_killed(tmp):
     volumes, _ = noise_volumes(tmp)
     with Pod(volumes) as pod:
@@ -191,6 +224,26 @@ def test_it_needs_no_root_and_only_the_run_dir_to_write_to(tmp):
             for status in map(status_of, pids):
                 equal((status["Uid"].split(), int(status["CapEff"], 16)), ([str(NOBODY)] * 4, 0), f"rights of {name}")
         equal(pod.end(), 0, "exit status")
+
+
+def test_archives_may_be_deeper_than_the_soft_limit_of_descriptors(tmp):
+    path = tmp + "/tree" + "/d" * 300
+    os.makedirs(path)
+    with open(path + "/end", "wb") as f:
+        f.write(b"end")
+    with Pod([("tree", "archive", "-", tmp + "/tree")], wrapper=("prlimit", "--nofile=256:4096")) as pod:
+        check(b"end" in zlib.decompress(pod.get(TAR).body, 31), "the file at the bottom")
+
+
+def test_handlers_are_found_beside_an_installed_pod(tmp, disk):
+    for folder in ("/libexec/vmexport", "/libexec/fcgi"):
+        os.makedirs(tmp + folder)
+    for name in ("pod", "raw", "gzip", "dir", "tar", "manifest", "ready", "index"):
+        shutil.copy(f"{harness.BUILD}/{'lighttpd' if name == 'pod' else 'fcgi'}/{name}", tmp + "/libexec/vmexport")
+    pod = Pod([("disk", "disk", "-", disk)])
+    pod.program = tmp + "/libexec/vmexport/pod"
+    with pod:
+        equal(pod.get(RAW, method="HEAD").status, 200, "status")
 
 
 def test_addresses(disk):

@@ -146,6 +146,21 @@ def test_an_empty_disk_is_served(tmp):
         equal(pod.get("/volumes/disk/disk.img", headers={"Range": "bytes=0-"}).status, 200)
 
 
+def test_a_device_that_is_gone_is_no_empty_disk(tmp):
+    harness.make_disk(tmp + "/disk.img", MIB)
+    with harness.loop_device(tmp + "/disk.img") as device:
+        pass                                                # detached: it has no size any more
+    with Pod([("disk", "disk", "id", device)]) as pod:
+        for path in ("/volumes/disk/disk.img", "/volumes/disk/disk.img.gz"):
+            equal(pod.get(path).status, 500, path)
+        equal(pod.get("/volumes/disk/disk.img", headers={"Range": "bytes=100-"}).status, 500, "resumed")
+
+
+def test_a_huge_number_in_a_range_is_clamped(raw):
+    for path, r in both(raw, headers={"Range": "bytes=16777216-99999999999999999999999"}):
+        equal((r.status, r.headers["Content-Range"]), (206, f"bytes 16777216-{SIZE - 1}/{SIZE}"), path)
+
+
 def test_offsets_beyond_4_gib_and_2_tib_are_right(tmp):
     size, marks = 3 << 40, (4096 << 20, 2 << 40)
     with open(tmp + "/huge.img", "wb") as f:

@@ -375,6 +375,12 @@ def test_head_has_the_headers_of_get(pod):
     equal(headers[0], headers[1], "headers")
 
 
+def test_the_archive_has_its_end(pod):
+    """Two blocks of zeros, without which a reader cannot tell it from one that was cut between two entries."""
+    content = unzip(pod.get(TAR).body)
+    equal((len(content) % 512, content[-1024:].strip(b"\0"), content[-2048:-1024].strip(b"\0") != b""), (0, b"", True), "the last blocks")
+
+
 def test_a_range_is_ignored(pod):
     r = pod.get(TAR, headers={"Range": "bytes=0-9"})
     equal((r.status, r.headers["Content-Range"], r.headers["Accept-Ranges"]), (200, None, "none"))

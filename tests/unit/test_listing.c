@@ -247,7 +247,7 @@ static void too_many_names_are_an_error(void **state)
     (void)state;
     make_file("a name", "");
     assert_int_equal(names_read(&names, top_fd, sizeof("a name"), &err), -1);
-    assert_int_equal(err.class, ERR_FORBIDDEN);
+    assert_int_equal(err.class, ERR_LIMIT);
 }
 
 static void a_file_is_no_directory(void **state)
