@@ -75,17 +75,38 @@ static struct web_generation *start(struct web *web, struct err *err)
     return generation;
 }
 
-static void leave(struct web_generation *generation)
-{
-    if (!generation || generation->leaving)
-        return;
-    generation->leaving = true;
-    process_signal(&generation->process, SIGINT);
-}
-
 static bool stands(const struct web_generation *generation, int64_t now)
 {
     return generation && now - generation->process.started_ms >= PROCESS_STABLE_MS;
+}
+
+static void leave(struct web_generation *generation)
+{
+    if (generation)
+        generation->leaving = true;
+}
+
+/*
+ * Sends SIGINT to those that are to leave, once each. One that has just been started waits for it until it
+ * stands: before, it would die of the signal, or take it for nothing and stay for ever. Returns the
+ * milliseconds to the next, at most `most`.
+ */
+static int64_t tell_leaving(struct web *web, int64_t now, int64_t most)
+{
+    for (size_t i = 0; i < WEB_MAX; i++) {
+        struct web_generation *generation = &web->generation[i];
+        int64_t left = generation->process.started_ms + PROCESS_STABLE_MS - now;
+
+        if (!generation->leaving || generation->told || !generation->process.pid)
+            continue;
+        if (left > 0) {
+            most = left < most ? left : most;
+            continue;
+        }
+        generation->told = true;
+        process_signal(&generation->process, SIGINT);
+    }
+    return most;
 }
 
 static void promote(struct web *web)
@@ -112,14 +133,15 @@ static void start_due(struct web *web, int64_t now)
 
 int web_tick(struct web *web, int most)
 {
-    int64_t now = process_clock_ms(), wait = most;
+    int64_t now = process_clock_ms(), wait;
 
+    if (stands(web->rising, now) && web->listener >= 0)
+        promote(web);
+    wait = tell_leaving(web, now, most);
     if (web->listener < 0)
-        return most;
+        return (int)wait;
     if (stands(web->serving, now))
         web->proven = true;
-    if (stands(web->rising, now))
-        promote(web);
     if ((!web->serving || (web->reload && !web->rising)) && now >= web->due_ms)
         start_due(web, now);
     if (!web->serving && web->due_ms - now < wait)
@@ -132,6 +154,7 @@ void web_drain(struct web *web)
     web->listener = -1;
     for (size_t i = 0; i < WEB_MAX; i++)
         leave(&web->generation[i]);
+    tell_leaving(web, process_clock_ms(), 0);
 }
 
 void web_signal(const struct web *web, int signo)

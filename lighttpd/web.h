@@ -20,7 +20,8 @@ struct web_generation {
     struct process process;
     struct redact redact;
     int log;      /* the reading end of its standard error; -1: this place is free */
-    bool leaving; /* was told to take no more connections, which must be said only once */
+    bool leaving; /* is to take no more connections */
+    bool told;    /* it was: SIGINT was sent, which must be done only once */
 };
 
 struct web {
