@@ -46,7 +46,8 @@ static void check(const struct row *rows, size_t count)
         request(&req, &rows[i]);
         got = conditional_check(&req, rows[i].validator);
         if (got != rows[i].want)
-            fail_msg("row %zu (%s): %d, not %d", i, rows[i].header[0], got, rows[i].want);
+            fail_msg("row %zu (%s): %d, not %d", i,
+                     rows[i].header[0] ? rows[i].header[0] : "no header", got, rows[i].want);
     }
 }
 
