@@ -8,6 +8,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -40,7 +41,7 @@ static void set_not_after(struct certificate *certificate, const X509 *leaf)
     if (!ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) ||
         !strftime(certificate->not_after, sizeof(certificate->not_after), "%Y-%m-%dT%H:%M:%SZ",
                   &tm))
-        strcpy(certificate->not_after, "an unknown time");
+        snprintf(certificate->not_after, sizeof(certificate->not_after), "an unknown time");
 }
 
 static int load(struct certificate *certificate, struct err *err)

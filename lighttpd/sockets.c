@@ -36,7 +36,7 @@ int sockets_listen_unix(const char *path, struct err *err)
                        "the socket's path '%s' is longer than %zu bytes: choose a shorter "
                        "VMEXPORT_RUN_DIR",
                        path, sizeof(address.sun_path) - 1);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     if (unlink(path) < 0 && errno != ENOENT)
         return err_errno(err, ERR_NONE, errno, "cannot remove the old socket '%s'", path);
     mask = umask(0177);
