@@ -9,7 +9,7 @@ B := build/$(VARIANT)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes \
 	-Werror=implicit-function-declaration -Wpointer-arith -Wundef -Wwrite-strings -Wcast-qual
-CPPFLAGS_ALL := -D_GNU_SOURCE -Ilib -Ifcgi -Ilighttpd $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE -Ilib -Ifcgi -Ilighttpd -Icontroller $(CPPFLAGS)
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now,--as-needed
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -29,6 +29,7 @@ WARNINGS += -Werror
 endif
 CFLAGS_ALL := -std=gnu11 $(WARNINGS) $(CFLAGS_$(VARIANT)) -pthread $(CFLAGS)
 LDFLAGS_ALL := $(LDFLAGS_$(VARIANT)) -pthread $(LDFLAGS)
+LDLIBS_kube := -lcurl -levent_core -levent_extra
 LDLIBS := -lfcgi -lcrypto -lz -lisal -larchive -lcjson -lyaml
 
 Q := $(if $(V),,@)
@@ -39,12 +40,17 @@ HANDLERS := raw gzip dir tar manifest ready index
 HANDLER_SRC := $(HANDLERS:%=fcgi/%.c)
 SHARED_SRC := $(filter-out $(HANDLER_SRC),$(wildcard fcgi/*.c fcgi/stream/*.c)) $(wildcard lib/base/*.c)
 POD_SRC := $(wildcard lighttpd/*.c)
+# What speaks Kubernetes; the handlers never do.
+KUBE_SRC := $(wildcard lib/kube/*.c)
+CONTROLLER_SRC := $(filter-out controller/main.c,$(wildcard controller/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 SHARED := $(B)/libshared.a
-PROGRAMS := $(HANDLERS:%=$(B)/fcgi/%) $(B)/lighttpd/pod
+CONTROLLER := $(B)/libcontroller.a $(B)/libkube.a
+PARTS := $(CONTROLLER) $(B)/libpod.a $(SHARED)
+PROGRAMS := $(HANDLERS:%=$(B)/fcgi/%) $(B)/lighttpd/pod $(B)/controller/vmexport-controller
 UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 SHIM := $(B)/tests/http/fault.so
@@ -70,7 +76,7 @@ test-programs: $(PROGRAMS) $(UNIT_TESTS) $(SHIM)
 	@:
 
 # What everything was built with: other flags, another compiler or another list of sources builds anew.
-BUILT_WITH := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(SHARED_SRC) $(POD_SRC)
+BUILT_WITH := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(SHARED_SRC) $(POD_SRC) $(KUBE_SRC) $(CONTROLLER_SRC)
 $(B)/built-with: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' >$@
@@ -81,7 +87,12 @@ $(B)/%.o: %.c $(B)/built-with
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(SHARED): $(call obj,$(SHARED_SRC)) $(B)/built-with
+# Archives, so that each program gets what it uses.
+$(SHARED): $(call obj,$(SHARED_SRC))
+$(B)/libpod.a: $(filter-out %/pod.o,$(call obj,$(POD_SRC)))
+$(B)/libkube.a: $(call obj,$(KUBE_SRC))
+$(B)/libcontroller.a: $(call obj,$(CONTROLLER_SRC))
+$(B)/lib%.a: $(B)/built-with
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
@@ -89,17 +100,21 @@ $(B)/fcgi/%: $(B)/fcgi/%.o $(SHARED)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
-$(B)/lighttpd/pod: $(call obj,$(POD_SRC)) $(SHARED)
+$(B)/lighttpd/pod: $(B)/lighttpd/pod.o $(B)/libpod.a $(SHARED)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS)
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(filter-out %/pod.o,$(call obj,$(POD_SRC))) $(SHARED)
+$(B)/controller/vmexport-controller: $(B)/controller/main.o $(CONTROLLER) $(SHARED)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka -lssl $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_kube) $(LDLIBS)
 
-$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(filter-out %/pod.o,$(call obj,$(POD_SRC))) $(SHARED)
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(PARTS)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka -lssl $(LDLIBS_kube) $(LDLIBS)
+
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(PARTS)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS_kube) $(LDLIBS)
 
 # The shim that makes a disk fail is loaded into other programs: never sanitized itself.
 $(SHIM): tests/http/fault.c $(B)/built-with
@@ -132,7 +147,7 @@ bench: deps-bench ## measure beside a Go peer (tests/bench/README.md)
 	$(Q)$(MAKE) --no-print-directory programs
 	$(Q)tests/bench/run $(B)
 
-C_FILES := $(wildcard lib/*/*.[ch] fcgi/*.[ch] fcgi/stream/*.[ch] lighttpd/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard lib/*/*.[ch] fcgi/*.[ch] fcgi/stream/*.[ch] lighttpd/*.[ch] controller/*.[ch] tests/*/*.[ch])
 format: ## rewrite the sources in the project's format
 	$(Q)clang-format -i $(C_FILES)
 format-check: ## the gate

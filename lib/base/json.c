@@ -200,7 +200,7 @@ void json_free(struct json *json)
 
 enum json_kind json_kind(const struct json *json)
 {
-    switch (c_json(json)->type & 0xff) {
+    switch (json ? c_json(json)->type & 0xff : cJSON_NULL) {
     case cJSON_False:
     case cJSON_True:
         return JSON_BOOL;
@@ -229,7 +229,7 @@ const char *json_string(const struct json *json)
 
 const struct json *json_first(const struct json *container)
 {
-    return (const struct json *)c_json(container)->child;
+    return container ? (const struct json *)c_json(container)->child : NULL;
 }
 
 const struct json *json_next(const struct json *value)
@@ -250,6 +250,37 @@ const char *json_key(const struct json *value)
 const struct json *json_get(const struct json *object, const char *key)
 {
     return (const struct json *)cJSON_GetObjectItemCaseSensitive(c_json(object), key);
+}
+
+double json_number(const struct json *json, double otherwise)
+{
+    return json_kind(json) == JSON_NUMBER ? c_json(json)->valuedouble : otherwise;
+}
+
+bool json_equal(const struct json *a, const struct json *b)
+{
+    return a == b || cJSON_Compare(c_json(a), c_json(b), true);
+}
+
+const struct json *json_at(const struct json *object, const char *path)
+{
+    char key[128];
+
+    while (object && *path) {
+        size_t len = strcspn(path, ".");
+
+        assert(len < sizeof(key));
+        memcpy(key, path, len);
+        key[len] = '\0';
+        object = json_get(object, key);
+        path += len + (path[len] == '.');
+    }
+    return object;
+}
+
+const char *json_text(const struct json *object, const char *path)
+{
+    return json_string(json_at(object, path));
 }
 
 /* ---- building ---- */
@@ -282,6 +313,21 @@ struct json *json_new_number(double number)
     return made(cJSON_CreateNumber(number));
 }
 
+struct json *json_new_bool(bool value)
+{
+    return made(cJSON_CreateBool(value));
+}
+
+struct json *json_new_null(void)
+{
+    return made(cJSON_CreateNull());
+}
+
+struct json *json_copy(const struct json *json)
+{
+    return made(cJSON_Duplicate(c_json(json), true));
+}
+
 void json_set(struct json *object, const char *key, struct json *value)
 {
     assert(!json_get(object, key));
@@ -298,6 +344,48 @@ void json_append(struct json *array, struct json *value)
 {
     if (!cJSON_AddItemToArray(c_json_mutable(array), c_json_mutable(value)))
         abort();
+}
+
+/* ---- changing ---- */
+
+void json_put(struct json *object, const char *key, struct json *value)
+{
+    if (!json_get(object, key))
+        json_set(object, key, value);
+    else if (!cJSON_ReplaceItemInObjectCaseSensitive(c_json_mutable(object), key,
+                                                     c_json_mutable(value)))
+        abort();
+}
+
+struct json *json_take(struct json *object, const char *key)
+{
+    return (struct json *)cJSON_DetachItemFromObjectCaseSensitive(c_json_mutable(object), key);
+}
+
+/* What was reached through a tree that may be changed may be changed itself. */
+static struct json *mutable(const struct json *json)
+{
+    union {
+        const struct json *in;
+        struct json *out;
+    } cast = {.in = json};
+
+    return cast.out;
+}
+
+struct json *json_edit(struct json *object, const char *path)
+{
+    return mutable(json_at(object, path));
+}
+
+struct json *json_edit_first(struct json *container)
+{
+    return mutable(json_first(container));
+}
+
+struct json *json_edit_next(struct json *value)
+{
+    return mutable(json_next(value));
 }
 
 /* ---- writing ---- */
@@ -317,6 +405,8 @@ void json_print_number(const struct json *number, struct str *out)
             break;
     }
     str_puts(out, text);
+    if (!strpbrk(text, ".e")) /* an integer beyond 2^53, which a reader would refuse */
+        str_puts(out, ".0");
 }
 
 static void print_string(const char *text, struct str *out)

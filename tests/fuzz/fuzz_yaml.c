@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON, as YAML, read by libyaml's parser: the same tree again. */
+/*
+ * JSON, as YAML, read by libyaml's parser and by ours: the same tree again. And any text as YAML:
+ * what is taken is a tree that JSON and YAML both keep.
+ */
 #include "base/json.h"
 #include "base/yaml.h"
 #include "fuzz.h"
@@ -39,24 +42,81 @@ static void compare(yaml_document_t *doc, int index, const struct json *json)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void compare_with_libyaml(const struct str *yaml, const struct json *json)
 {
-    cleanup_str struct str text = STR_INIT, yaml = STR_INIT;
-    cleanup_json struct json *json = NULL;
     yaml_document_t doc;
     yaml_parser_t parser;
-    struct err err;
 
-    str_append(&text, data, size);
-    json = json_parse(text.data, text.len, &err);
-    if (!json)
-        return 0;
-    MUST(yaml_print(json, &yaml, &err) == 0);
     MUST(yaml_parser_initialize(&parser));
-    yaml_parser_set_input_string(&parser, (unsigned char *)yaml.data, yaml.len);
+    yaml_parser_set_input_string(&parser, (unsigned char *)yaml->data, yaml->len);
     MUST(yaml_parser_load(&parser, &doc));
     compare(&doc, 1, json);
     yaml_document_delete(&doc);
     yaml_parser_delete(&parser);
+}
+
+static bool same_object(const struct json *a, const struct json *b);
+
+static bool same(const struct json *a, const struct json *b)
+{
+    if (!a || !b || json_kind(a) != json_kind(b))
+        return a == b;
+    if (json_kind(a) == JSON_OBJECT)
+        return same_object(a, b);
+    if (json_kind(a) == JSON_ARRAY) {
+        a = json_first(a);
+        b = json_first(b);
+        for (; a && b && same(a, b); b = json_next(b))
+            a = json_next(a);
+        return !a && !b;
+    }
+    if (json_kind(a) == JSON_STRING)
+        return strcmp(json_string(a), json_string(b)) == 0;
+    return json_bool(a) == json_bool(b) && json_number(a, 0) == json_number(b, 0);
+}
+
+static bool same_object(const struct json *a, const struct json *b)
+{
+    if (json_count(a) != json_count(b))
+        return false;
+    for (const struct json *v = json_first(a); v; v = json_next(v))
+        if (!same(v, json_get(b, json_key(v))))
+            return false;
+    return true;
+}
+
+/* Whether `json` survives being printed as YAML and read again. */
+static void round_trip(const struct json *json, bool from_json)
+{
+    cleanup_str struct str yaml = STR_INIT;
+    cleanup_json struct json *again = NULL;
+    struct err err;
+
+    MUST(yaml_print(json, &yaml, &err) == 0);
+    if (from_json)
+        compare_with_libyaml(&yaml, json);
+    again = yaml_parse(yaml.data, yaml.len, &err);
+    MUST(again && same(json, again));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cleanup_str struct str text = STR_INIT, plain = STR_INIT;
+    cleanup_json struct json *json = NULL, *yaml = NULL, *again = NULL;
+    struct err err = {.class = ERR_NONE};
+
+    str_append(&text, data, size);
+    json = json_parse(text.data, text.len, &err);
+    if (json)
+        round_trip(json, true);
+    err.class = ERR_NONE;
+    yaml = yaml_parse(text.data, text.len, &err);
+    MUST(yaml || (err.class == ERR_INPUT && *err.msg));
+    if (!yaml)
+        return 0;
+    round_trip(yaml, false);
+    json_print(yaml, 0, &plain);
+    again = json_parse(plain.data, plain.len, &err);
+    MUST(again && same(yaml, again));
     return 0;
 }

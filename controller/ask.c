@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ask.h"
+#include "token.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Only its worker looks at a memo, so that it needs no lock. */
+static struct memo *memo_of(struct world *world)
+{
+    return cache_memo(world->cache, world_printf(world, "%s/%s", world->ns, world->name));
+}
+
+static void set(char **text, const char *value)
+{
+    free(*text);
+    *text = strdup(value);
+    if (!*text)
+        abort();
+}
+
+static void remember_token(struct world *world, const struct json *secret, enum token_state state)
+{
+    struct memo *memo = memo_of(world);
+    const char *version = json_text(secret, "metadata.resourceVersion");
+
+    memo->token = state;
+    set(&memo->token_version, version ? version : "");
+}
+
+void ask_token_made(struct cache *cache, struct world *world, const struct json *secret)
+{
+    (void)cache;
+    remember_token(world, secret, TOKEN_GOOD);
+}
+
+/* The Secret is put into the store, so that what becomes of it is told from then on. */
+static int ask_token(struct apply *apply, struct world *world, const char *name, struct err *err)
+{
+    struct kube_store_write *write =
+        kube_store_begin(apply->cache->stores[KIND_SECRET], world->ns, name);
+    cleanup_json struct json *secret = NULL;
+    int rc =
+        kube_get(apply->conn, &kind_table[KIND_SECRET].resource, world->ns, name, &secret, err);
+
+    if (rc < 0 && rc != -KUBE_NOT_FOUND) {
+        kube_store_commit(write, NULL, false);
+        return rc;
+    }
+    remember_token(world, secret, secret ? token_judge(secret) : TOKEN_MISSING);
+    kube_store_commit(write, secret, rc == -KUBE_NOT_FOUND);
+    return 0;
+}
+
+/*
+ * KubeVirt writes out what the instancetype and the preference stand for. Where it is not there to
+ * do so, or cannot, the machine's manifest keeps the reference.
+ */
+static int ask_expansion(struct apply *apply, struct world *world, const char *name,
+                         struct err *err)
+{
+    const struct json *vm = world_get(world, KIND_VM, name);
+    struct memo *memo = memo_of(world);
+    struct json *expanded = NULL;
+    int rc = kube_get_path(
+        apply->conn,
+        world_printf(world,
+                     "/apis/subresources.kubevirt.io/v1/namespaces/%s/virtualmachines/%s/"
+                     "expand-spec",
+                     world->ns, name),
+        &expanded, err);
+
+    if (rc == -KUBE_TRANSPORT || rc == -KUBE_SERVER || rc == -KUBE_CANCELLED ||
+        rc == -KUBE_TIMEOUT || rc == -KUBE_TOO_MANY_REQUESTS)
+        return rc;
+    json_free(memo->expanded);
+    memo->expanded = rc == 0 ? expanded : NULL;
+    set(&memo->vm_version, json_text(vm, "metadata.resourceVersion"));
+    return 0;
+}
+
+int ask(struct apply *apply, struct world *world, const struct plan *plan, struct err *err)
+{
+    return plan->need == NEED_TOKEN ? ask_token(apply, world, plan->need_name, err)
+                                    : ask_expansion(apply, world, plan->need_name, err);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a plan needs and no watch tells: the answer is put into the export's memo. */
+#pragma once
+
+#include "apply.h"
+
+/* Negative when there is no answer now. */
+int ask(struct apply *apply, struct world *world, const struct plan *plan, struct err *err);
+
+/* The token's Secret was just made by us: it need not be asked for. */
+void ask_token_made(struct cache *cache, struct world *world, const struct json *secret);

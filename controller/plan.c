@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+#include "base/clock.h"
+#include "duration.h"
+#include "status.h"
+
+#include <string.h>
+
+/* ---- expiry ---- */
+
+static int64_t ttl_seconds(const struct world *world)
+{
+    const char *text = json_text(world->export, "spec.ttlDuration");
+    struct err err;
+    int64_t ns = 0;
+
+    if (!text || duration_parse(text, &ns, &err) < 0 || ns <= 0)
+        return world->settings->default_ttl;
+    return (ns + DURATION_SECOND - 1) / DURATION_SECOND;
+}
+
+/* When the export ends: from its making, whatever has become of it since. It is written into the
+ * status once, and what is written there counts. */
+static time_t expiry(const struct world *world)
+{
+    time_t at = 0;
+
+    if (clock_parse_seconds(json_text(world->export, "status.ttlExpirationTime"), &at))
+        return at;
+    clock_parse_seconds(json_text(world->export, "metadata.creationTimestamp"), &at);
+    return at + (time_t)ttl_seconds(world);
+}
+
+static void expire(struct world *world, struct plan *plan)
+{
+    struct step *step = plan_step(plan, STEP_DELETE, KIND_EXPORT, world->name);
+
+    step->uid = json_text(world->export, "metadata.uid");
+}
+
+/* ---- the data's generation ---- */
+
+static bool was_in_use(const struct world *world)
+{
+    const struct json *conditions = json_at(world->export, "status.conditions");
+
+    for (const struct json *c = json_first(conditions); c; c = json_next(c))
+        if (json_text(c, "reason") && strcmp(json_text(c, "reason"), "InUse") == 0)
+            return true;
+    return false;
+}
+
+/*
+ * Rises when somebody else may have written to a volume since the status was last written: once for
+ * each time in use, as no pod of ours gives anything out meanwhile.
+ */
+static unsigned generation(const struct world *world, const struct source *source)
+{
+    double before = json_number(json_at(world->export, "status.dataGeneration"), 0);
+    bool rises = (source->in_use || world->touched) && !was_in_use(world);
+
+    return (unsigned)before + (rises ? 1 : 0);
+}
+
+/* ---- the plan ---- */
+
+static const char *named(struct world *world, struct name name)
+{
+    return world_printf(world, "%s", name.text);
+}
+
+/* Nothing of a volume is made before the volume can be read; what is there already, is looked
+ * after. */
+static void plan_children(struct children *children)
+{
+    struct world *world = children->world;
+
+    if (world->around->gate)
+        child_trouble(children, "FeatureGateDisabled", world->around->gate);
+    child_service(children);
+    if (children->source->available && !children->trouble.type) {
+        child_restored(children);
+        child_token(children);
+        child_tls(children);
+        if (children->source->vm)
+            child_manifests(children);
+        child_ingress(children);
+    }
+    if (children->plan->need == NEED_NOTHING)
+        child_pod(children);
+}
+
+static const struct json *with_expiry(const struct json *status, struct world *world, time_t at)
+{
+    struct json *out = world_keep(world, json_copy(status));
+    char text[CLOCK_RFC3339_SIZE];
+
+    json_put(out, "ttlExpirationTime", json_new_string(clock_rfc3339(at, text)));
+    return out;
+}
+
+void plan_make(struct world *world, struct plan *plan)
+{
+    const struct names_scheme *names = world->settings->names;
+    const char *token = json_text(world->export, "spec.tokenSecretRef");
+    struct source source;
+    struct children children = {.world = world, .plan = plan, .source = &source};
+    time_t end = expiry(world);
+
+    memset(plan, 0, sizeof(*plan));
+    plan->touched = world->touched;
+    if (json_at(world->export, "metadata.deletionTimestamp"))
+        return;
+    if (end <= world->now) {
+        expire(world, plan);
+        return;
+    }
+    plan_look_again(plan, end);
+    if (!source_examine(world, &source))
+        return;
+    children.service = named(world, names_service(names, world->name));
+    children.token = token ? token : named(world, names_token(names, world->name));
+    children.tls = named(world, names_tls(names, world->name));
+    children.generation = generation(world, &source);
+    plan_children(&children);
+    if (plan->need != NEED_NOTHING)
+        return;
+    plan->status = with_expiry(status_make(&children), world, end);
+}
+
+const struct json *plan_failed(struct world *world, const struct plan *plan, const char *reason,
+                               const char *message)
+{
+    const struct condition condition = {"Ready", false, reason, message};
+
+    return plan->status ? status_pending(world, plan->status, &condition) : NULL;
+}

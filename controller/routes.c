@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct kube_store *store(struct routes *routes, enum kind kind)
+{
+    return routes->cache->stores[kind];
+}
+
+static const char *ns_of(const struct json *object)
+{
+    return json_text(object, "metadata.namespace");
+}
+
+static const char *name_of(const struct json *object)
+{
+    return json_text(object, "metadata.name");
+}
+
+typedef void key_fn(struct routes *routes, const char *key);
+
+static void add(struct routes *routes, const char *key)
+{
+    kube_queue_add(routes->queue, key);
+}
+
+static void touch(struct routes *routes, const char *key)
+{
+    cache_touch(routes->cache, key);
+    kube_queue_add(routes->queue, key);
+}
+
+static void each(struct routes *routes, const struct json *exports, key_fn *fn)
+{
+    for (const struct json *e = json_first(exports); e; e = json_next(e)) {
+        cleanup_str struct str key = STR_INIT;
+
+        str_printf(&key, "%s/%s", ns_of(e), name_of(e));
+        fn(routes, str_get(&key));
+    }
+}
+
+/* ---- from a source to its exports ---- */
+
+static void exports_of(struct routes *routes, const char *kind, const char *ns, const char *name,
+                       key_fn *fn)
+{
+    cleanup_str struct str value = STR_INIT;
+    cleanup_json struct json *exports = NULL;
+
+    if (!ns || !name)
+        return;
+    str_printf(&value, "%s/%s/%s", kind, ns, name);
+    exports = kube_store_find(store(routes, KIND_EXPORT), EXPORTS_BY_SOURCE, str_get(&value));
+    each(routes, exports, fn);
+}
+
+static void exports_of_vm(struct routes *routes, const char *ns, const char *name, key_fn *fn)
+{
+    exports_of(routes, "VirtualMachine", ns, name, fn);
+}
+
+static void exports_of_claim(struct routes *routes, const char *ns, const char *claim, key_fn *fn)
+{
+    cleanup_str struct str value = STR_INIT;
+    cleanup_json struct json *vms = NULL, *pvc = NULL;
+    const struct json *owner;
+    const char *vm;
+
+    exports_of(routes, "PersistentVolumeClaim", ns, claim, fn);
+    str_printf(&value, "%s/%s", ns, claim);
+    vms = kube_store_find(store(routes, KIND_VM), VMS_BY_CLAIM, str_get(&value));
+    for (const struct json *v = json_first(vms); v; v = json_next(v))
+        exports_of_vm(routes, ns, name_of(v), fn);
+    pvc = kube_store_get(store(routes, KIND_PVC), ns, claim);
+    vm = json_string(json_get(json_at(pvc, "metadata.labels"), "persistent-state-for"));
+    if (vm)
+        exports_of_vm(routes, ns, vm, fn);
+    owner = kind_owner(pvc);
+    if (json_text(owner, "kind") && strcmp(json_text(owner, "kind"), "VirtualMachineExport") == 0) {
+        str_clear(&value);
+        str_printf(&value, "%s/%s", ns, json_text(owner, "name"));
+        fn(routes, str_get(&value));
+    }
+}
+
+static void owner_export(struct routes *routes, const struct json *object)
+{
+    const struct json *owner = kind_owner(object);
+    cleanup_str struct str key = STR_INIT;
+
+    if (!json_text(owner, "kind") || strcmp(json_text(owner, "kind"), "VirtualMachineExport"))
+        return;
+    str_printf(&key, "%s/%s", ns_of(object), json_text(owner, "name"));
+    add(routes, str_get(&key));
+}
+
+/* ---- kind by kind; `o` is the object as it was or as it is ---- */
+
+static void route_export(struct routes *routes, const struct json *o)
+{
+    cleanup_str struct str key = STR_INIT;
+
+    str_printf(&key, "%s/%s", ns_of(o), name_of(o));
+    add(routes, str_get(&key));
+}
+
+static void route_pvc(struct routes *routes, const struct json *o)
+{
+    const char *vm = json_string(json_get(json_at(o, "metadata.labels"), "persistent-state-for"));
+
+    owner_export(routes, o);
+    exports_of_claim(routes, ns_of(o), name_of(o), add);
+    if (vm)
+        exports_of_vm(routes, ns_of(o), vm, add);
+}
+
+/* Its claims are named like it. */
+static void route_datavolume(struct routes *routes, const struct json *o)
+{
+    exports_of_claim(routes, ns_of(o), name_of(o), add);
+}
+
+static void route_vm(struct routes *routes, const struct json *o)
+{
+    exports_of_vm(routes, ns_of(o), name_of(o), add);
+}
+
+static void route_snapshot(struct routes *routes, const struct json *o)
+{
+    exports_of(routes, "VirtualMachineSnapshot", ns_of(o), name_of(o), add);
+}
+
+static void route_content(struct routes *routes, const struct json *o)
+{
+    exports_of(routes, "VirtualMachineSnapshot", ns_of(o),
+               json_text(o, "spec.virtualMachineSnapshotName"), add);
+}
+
+static void route_volumesnapshot(struct routes *routes, const struct json *o)
+{
+    cleanup_str struct str value = STR_INIT;
+    cleanup_json struct json *contents = NULL;
+
+    str_printf(&value, "%s/%s", ns_of(o), name_of(o));
+    contents = kube_store_find(store(routes, KIND_VMSNAPSHOTCONTENT), CONTENTS_BY_SNAPSHOT,
+                               str_get(&value));
+    for (const struct json *c = json_first(contents); c; c = json_next(c))
+        route_content(routes, c);
+}
+
+/* Ours by its owner; anybody's by an export that names it as its token. */
+static void route_secret(struct routes *routes, const struct json *o)
+{
+    cleanup_str struct str value = STR_INIT;
+    cleanup_json struct json *exports = NULL;
+
+    owner_export(routes, o);
+    str_printf(&value, "%s/%s", ns_of(o), name_of(o));
+    exports = kube_store_find(store(routes, KIND_EXPORT), EXPORTS_BY_TOKEN, str_get(&value));
+    each(routes, exports, add);
+}
+
+static void tell_surroundings(struct routes *routes, const struct json *o)
+{
+    (void)o;
+    routes->surroundings(routes->ctx);
+}
+
+static void route_ingress(struct routes *routes, const struct json *o)
+{
+    owner_export(routes, o);
+    tell_surroundings(routes, o);
+}
+
+/* ---- pods ---- */
+
+static bool is_exporter(const struct json *pod)
+{
+    const char *kind = json_text(kind_owner(pod), "kind");
+
+    return kind && strcmp(kind, "VirtualMachineExport") == 0;
+}
+
+static void pod_claims(struct routes *routes, const struct json *pod, key_fn *fn)
+{
+    for (const struct json *c = json_first(json_get(pod, "claims")); c; c = json_next(c))
+        exports_of_claim(routes, ns_of(pod), json_string(c), fn);
+}
+
+/* A foreign pod may write from when it is there until it has gone. */
+static void route_pod(struct routes *routes, const struct json *o)
+{
+    if (is_exporter(o)) {
+        owner_export(routes, o);
+        pod_claims(routes, o, add);
+        return;
+    }
+    pod_claims(routes, o, atomic_load(&routes->live) ? touch : add);
+}
+
+/* ---- the table ---- */
+
+static void (*const table[KINDS])(struct routes *routes, const struct json *o) = {
+    [KIND_EXPORT] = route_export,
+    [KIND_POD] = route_pod,
+    [KIND_SERVICE] = owner_export,
+    [KIND_SECRET] = route_secret,
+    [KIND_CONFIGMAP] = owner_export,
+    [KIND_PVC] = route_pvc,
+    [KIND_INGRESS] = route_ingress,
+    [KIND_ROUTE] = tell_surroundings,
+    [KIND_OWN_SECRET] = tell_surroundings,
+    [KIND_DATAVOLUME] = route_datavolume,
+    [KIND_VM] = route_vm,
+    [KIND_VMI] = route_vm,
+    [KIND_VMSNAPSHOT] = route_snapshot,
+    [KIND_VMSNAPSHOTCONTENT] = route_content,
+    [KIND_VOLUMESNAPSHOT] = route_volumesnapshot,
+    [KIND_KUBEVIRT] = tell_surroundings,
+    [KIND_CRD] = tell_surroundings,
+};
+
+/* What a change concerned before, it concerns now, too: volumes may have been taken off a machine. */
+void routes_change(void *ctx, const struct json *before, const struct json *after)
+{
+    const struct kind_context *context = ctx;
+    struct routes *routes = context->listener;
+
+    if (after)
+        table[context->kind](routes, after);
+    if (before)
+        table[context->kind](routes, before);
+}
+
+void routes_add_all(struct routes *routes)
+{
+    cleanup_json struct json *all = kube_store_all(store(routes, KIND_EXPORT));
+
+    each(routes, all, add);
+}
+
+void routes_touch_all(struct routes *routes)
+{
+    cleanup_json struct json *all = kube_store_all(store(routes, KIND_EXPORT));
+
+    each(routes, all, touch);
+}
+
+void routes_pod_seen(struct routes *routes, const struct json *pod)
+{
+    cleanup_json struct json *kept = kind_table[KIND_POD].keep(NULL, pod);
+
+    if (kept && !is_exporter(kept))
+        pod_claims(routes, kept, touch);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps what all exports share (struct surroundings in cache.h, and who signs) as it is to be: the
+ * CA in its Secret, the host and certificate of the way in, KubeVirt's feature gate. A thread of its
+ * own, woken by changes and by time.
+ */
+#pragma once
+
+#include "apply.h"
+#include "routes.h"
+
+struct surroundings_keeper;
+
+struct surroundings_config {
+    struct kube_client *client;
+    struct cache *cache;
+    struct routes *routes;
+    struct signer *signer;
+    /* The API group is served by another controller: this one must end. */
+    void (*taken)(void *ctx, const char *message);
+    void *ctx;
+};
+
+struct surroundings_keeper *surroundings_start(const struct surroundings_config *config,
+                                               struct err *err);
+/* Something may have changed: look. */
+void surroundings_wake(struct surroundings_keeper *keeper);
+/* From now on this replica leads: it makes and renews the CA. */
+void surroundings_lead(struct surroundings_keeper *keeper);
+void surroundings_stop(struct surroundings_keeper *keeper);
+/* Whether the CA has been loaded. */
+bool surroundings_ready(struct surroundings_keeper *keeper);

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The end of an export: by its TTL in whatever phase, or deleted in whatever phase; nothing of it stays."""
+import calendar
+import time
+
+import fixture
+from fixture import alone, check, equal, eventually
+from world import owner, uid
+
+TTL = "6s"
+
+
+# How an export gets into each phase. Each returns when it is there.
+
+def pending(w):
+    w.export(ttl=TTL)
+    w.waits("PVCReady", "PVCNotFound")
+
+
+def in_use(w):
+    w.pvc()
+    w.foreign_pod()
+    w.export(ttl=TTL)
+    w.waits("Ready", "InUse")
+
+
+def skipped(w):
+    w.vm()
+    w.export_vm(ttl=TTL)
+    w.waits("Ready", "VMNoVolumes", phase="Skipped")
+
+
+def pod_pending(w):
+    w.pvc()
+    w.export(ttl=TTL)
+    w.has_pod()
+    w.shows("Ready", "False", "PodPending")
+
+
+def ready(w):
+    w.pvc()
+    w.export(ttl=TTL)
+    w.ready()
+
+
+def paused(w):
+    ready(w)
+    w.foreign_pod()
+    w.waits("Ready", "InUse")
+
+
+def without_token(w):
+    w.pvc()
+    w.export(ttl=TTL, token="missing")
+    w.says("missing")
+
+
+def restoring(w):
+    w.snapshot(disks=("disk", "data"))
+    w.export_snapshot(ttl=TTL)
+    eventually(lambda: len(w.children("pvc")) == 2, "claims are made")
+
+
+def restored(w):
+    w.snapshot(disks=("disk", "data"))
+    w.export_snapshot(ttl=TTL)
+    w.ready()
+
+
+def expires(w, reach):
+    """Not before its time, and soon after it."""
+    reach(w)
+    created = calendar.timegm(time.strptime(w.exp()["metadata"]["creationTimestamp"], "%Y-%m-%dT%H:%M:%SZ"))
+    eventually(lambda: not w.exp(), "it goes", 9)
+    age = time.time() - created
+    check(5.9 <= age, f"it went after {age:.1f} s")
+    w.gone()
+
+
+def deleted(w, reach, policy="Background"):
+    reach(w)
+    w.plane.request("DELETE", w.path("export", "exp"), {"propagationPolicy": policy})
+    w.gone(seconds=30)
+
+
+def test_ttl_while_its_claim_is_missing(w):
+    expires(w, pending)
+
+
+def test_ttl_while_its_claim_is_in_use(w):
+    expires(w, in_use)
+
+
+def test_ttl_while_it_is_skipped(w):
+    expires(w, skipped)
+
+
+def test_ttl_while_its_pod_starts(w):
+    expires(w, pod_pending)
+
+
+def test_ttl_while_it_is_ready(w):
+    expires(w, ready)
+
+
+def test_ttl_while_it_is_paused(w):
+    expires(w, paused)
+
+
+def test_ttl_while_its_token_is_missing(w):
+    expires(w, without_token)
+
+
+def test_ttl_while_claims_are_restored(w):
+    expires(w, restoring)
+    eventually(lambda: not w.list("pvc"), "the restored claims go", 30)
+
+
+def test_deleted_while_its_claim_is_missing(w):
+    deleted(w, pending)
+
+
+def test_deleted_while_its_claim_is_in_use(w):
+    deleted(w, in_use)
+
+
+def test_deleted_while_it_is_skipped(w):
+    deleted(w, skipped)
+
+
+def test_deleted_while_its_pod_starts(w):
+    deleted(w, pod_pending)
+
+
+def test_deleted_while_it_is_ready(w):
+    deleted(w, ready)
+    check(w.get("pvc", "disk"), "the source stays")
+
+
+def test_deleted_while_it_is_paused(w):
+    deleted(w, paused)
+    check(w.get("pod", "foreign"), "the foreign pod stays")
+
+
+def test_deleted_as_soon_as_it_was_made(w):
+    w.pvc()
+    for i in range(10):
+        w.export(f"exp{i}")
+        w.plane.request("DELETE", w.path("export", f"exp{i}"))
+    for i in range(10):
+        w.gone(f"exp{i}", 30)
+
+
+def test_deleted_in_the_foreground(w):
+    deleted(w, ready, "Foreground")
+
+
+def test_deleted_with_the_claims_that_were_restored(w):
+    deleted(w, restored)
+    eventually(lambda: not w.list("pvc"), "the restored claims go", 30)
+    check(w.get("snapshot", "snap"), "the snapshot stays")
+
+
+def test_while_it_goes_in_the_foreground_nothing_is_made_again(w):
+    """The garbage collector deletes the children first; a controller that makes them anew holds their owner for ever."""
+    w.pvc()
+    w.export()
+    w.ready()
+    since = w.version("pod")
+    w.plane.request("DELETE", w.path("export", "exp"), {"propagationPolicy": "Foreground"})
+    w.gone(seconds=30)
+    equal([o["metadata"]["name"] for event, o in w.changes("pod", since) if event == "ADDED"], [])
+
+
+def test_one_made_again_under_the_name_has_children_of_its_own(w):
+    w.pvc()
+    w.export()
+    w.ready()
+    token = w.token()
+    w.plane.request("DELETE", w.path("export", "exp"))
+    w.export()
+    w.ready(seconds=45)
+    for kind, name in w.all_children():
+        equal(owner(w.get(kind, name))["uid"], uid(w.exp()), f"{kind} {name}")
+    check(w.token() != token, "the old token")
+
+
+def test_a_namespace_with_exports_goes(w):
+    w.pvc()
+    w.export()
+    w.ready()
+    w.export("waiting", of="nothing")
+    w.delete("namespace", w.ns)
+    eventually(lambda: not w.get("namespace", w.ns), "the namespace goes", 60)
+
+
+@alone
+def test_ttl_that_ran_out_while_the_controller_was_away(w, controller):
+    ready(w)
+    controller.kill()
+    time.sleep(6)
+    check(w.exp(), "it is still there")
+    controller.start()
+    w.gone()
+
+
+@alone
+def test_deleted_while_the_controller_was_away(w, controller):
+    ready(w)
+    controller.kill()
+    w.plane.request("DELETE", w.path("export", "exp"))
+    controller.start()
+    w.gone(seconds=30)
+
+
+fixture.main(globals())

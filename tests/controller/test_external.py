@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The way in from outside through the proxy: found from an Ingress or a Route to it, and shown at once in the links of exports
+that run. These are everybody's, so the tests are one after the other."""
+import contextlib
+import json
+import ssl
+import subprocess
+import tempfile
+
+import fixture
+from fixture import alone, check, equal, eventually, never
+from world import PROMPT, uid
+
+PROXY = "vmexport-proxy"
+
+
+def certificate(host, days=30):
+    """A self-signed pair."""
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-subj", f"/CN={host}",
+                        "-addext", f"subjectAltName=DNS:{host}", "-out", d + "/crt", "-keyout", d + "/key"], check=True, capture_output=True)
+        with open(d + "/crt", encoding="ascii") as crt, open(d + "/key", encoding="ascii") as key:
+            return crt.read(), key.read()
+
+
+@contextlib.contextmanager
+def removed(w, kind, name):
+    try:
+        yield
+    finally:
+        w.delete(kind, name, ns=fixture.NAMESPACE)
+
+
+def ingress(w, host, name="proxy", service=PROXY, secret=None):
+    spec = {"rules": [{"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 443}}}}]}}]}
+    if secret:
+        spec["tls"] = [{"hosts": [host], "secretName": secret}]
+    w.create("ingress", {"metadata": {"name": name}, "spec": spec}, ns=fixture.NAMESPACE)
+    return removed(w, "ingress", name)
+
+
+def tls(w, crt, key, name="front"):
+    w.create("secret", {"metadata": {"name": name}, "type": "kubernetes.io/tls", "stringData": {"tls.crt": crt, "tls.key": key}}, ns=fixture.NAMESPACE)
+    return removed(w, "secret", name)
+
+
+def route(w, host, name="proxy", **to):
+    w.create("route", {"metadata": {"name": name}, "spec": {"host": host, "to": {"kind": "Service", "name": PROXY, **to}}}, ns=fixture.NAMESPACE)
+    w.set_status("route", name, {"ingress": [{"host": host, "conditions": [{"type": "Admitted", "status": "True"}]}]}, ns=fixture.NAMESPACE)
+    return removed(w, "route", name)
+
+
+def ready(w):
+    w.pvc()
+    w.export()
+    w.ready()
+
+
+def base(w, host, name="exp"):
+    return f"https://{host}/api/{w.group}/v1/namespaces/{w.ns}/virtualmachineexports/{name}"
+
+
+def shown(w, host, seconds=PROMPT):
+    eventually(lambda: w.formats(where="external").get("raw") == base(w, host) + "/volumes/disk/disk.img", f"links to {host}", seconds)
+
+
+def hidden(w, seconds=PROMPT):
+    eventually(lambda: "external" not in w.status()["links"], "no links.external", seconds)
+
+
+@alone
+def test_no_way_in_no_links(w):
+    ready(w)
+    hidden(w)
+
+
+@alone
+def test_an_ingress_that_comes_and_goes_is_seen_at_once_and_the_pod_stays(w):
+    ready(w)
+    pod = uid(w.pod())
+    with ingress(w, "a.example.test"):
+        shown(w, "a.example.test")
+        equal(w.links(where="external")["cert"], "")
+        w.patch("ingress", "proxy", {"spec": {"rules": [{**w.get("ingress", "proxy", ns=fixture.NAMESPACE)["spec"]["rules"][0], "host": "b.example.test"}]}}, ns=fixture.NAMESPACE)
+        shown(w, "b.example.test")
+    hidden(w)
+    equal((uid(w.pod()), w.phase()), (pod, "Ready"))
+
+
+@alone
+def test_an_ingress_that_was_there_before(w):
+    with ingress(w, "a.example.test"):
+        ready(w)
+        shown(w, "a.example.test")
+        w.pvc("root")
+        w.vm(claims=["root"])
+        w.export_vm("machine")
+        w.ready("machine")
+        equal(w.manifests("machine", "external"), {"all": base(w, "a.example.test", "machine") + "/external/manifests/all",
+                                                   "auth-header-secret": base(w, "a.example.test", "machine") + "/external/manifests/secret"})
+
+
+@alone
+def test_an_ingress_to_another_service_is_none(w):
+    ready(w)
+    with ingress(w, "a.example.test", service="another"):
+        never(lambda: w.links(where="external"), 1, "links.external")
+
+
+@alone
+def test_an_ingress_with_only_a_default_backend_does_no_harm(w):
+    w.create("ingress", {"metadata": {"name": "default"}, "spec": {"defaultBackend": {"service": {"name": PROXY, "port": {"number": 443}}}}}, ns=fixture.NAMESPACE)
+    with removed(w, "ingress", "default"):
+        ready(w)
+        hidden(w)
+
+
+@alone
+def test_an_ingress_of_another_namespace_is_none(w):
+    ready(w)
+    w.create("ingress", {"metadata": {"name": "mine"}, "spec": {"rules": [{"host": "evil.example.test", "http": {"paths": [
+        {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": PROXY, "port": {"number": 443}}}}]}}]}})
+    never(lambda: w.links(where="external"), 1, "links.external")
+
+
+@alone
+def test_the_ingress_certificate_is_in_the_links_and_follows_its_secret(w):
+    ready(w)
+    first, key = certificate("a.example.test")
+    second, other_key = certificate("a.example.test", 60)
+    with tls(w, first, key), ingress(w, "a.example.test", secret="front"):
+        eventually(lambda: w.links(where="external")["cert"] == first.strip(), "the certificate", PROMPT)
+        w.patch("secret", "front", {"stringData": {"tls.crt": second, "tls.key": other_key}}, ns=fixture.NAMESPACE)
+        eventually(lambda: w.links(where="external")["cert"] == second.strip(), "the new one", PROMPT)
+        ssl.create_default_context(cadata=w.links(where="external")["cert"])
+    hidden(w)
+
+
+@alone
+def test_a_secret_that_comes_after_its_ingress(w):
+    ready(w)
+    crt, key = certificate("a.example.test")
+    with ingress(w, "a.example.test", secret="front"):
+        shown(w, "a.example.test")
+        equal(w.links(where="external")["cert"], "")
+        with tls(w, crt, key):
+            eventually(lambda: w.links(where="external")["cert"] == crt.strip(), "the certificate", PROMPT)
+
+
+@alone
+def test_a_secret_without_a_certificate_is_system_trust(w):
+    w.create("secret", {"metadata": {"name": "front"}, "stringData": {"other": "x"}}, ns=fixture.NAMESPACE)
+    with removed(w, "secret", "front"), ingress(w, "a.example.test", secret="front"):
+        ready(w)
+        shown(w, "a.example.test")
+        equal(w.links(where="external")["cert"], "")
+
+
+@alone
+def test_a_route_leads_in_too(w):
+    ready(w)
+    with route(w, "route.example.test"):
+        shown(w, "route.example.test")
+    hidden(w)
+
+
+@alone
+def test_an_ingress_comes_before_a_route(w):
+    ready(w)
+    with route(w, "route.example.test"):
+        shown(w, "route.example.test")
+        with ingress(w, "a.example.test"):
+            shown(w, "a.example.test")
+        shown(w, "route.example.test")
+
+
+@alone
+def test_a_route_to_another_service_is_none(w):
+    ready(w)
+    with route(w, "route.example.test", name="another", **{"kind": "Service"}):
+        w.patch("route", "another", {"spec": {"to": {"name": "another"}}}, ns=fixture.NAMESPACE)
+        hidden(w)
+
+
+@alone
+def test_the_manifests_follow_the_way_in(w):
+    w.pvc()
+    w.vm(claims=["disk"])
+    w.export_vm()
+    w.ready()
+    name = w.child("manifest")
+    check("external_host" not in w.get("configmap", name)["data"], "no way in yet")
+    pod = uid(w.pod())
+    crt, key = certificate("a.example.test")
+    with tls(w, crt, key), ingress(w, "a.example.test", secret="front"):
+        eventually(lambda: w.get("configmap", name)["data"]["external_host"] == base(w, "a.example.test")[len("https://"):], "the host", PROMPT)
+        eventually(lambda: json.loads(w.get("configmap", name)["data"]["external_ca_cm"])["data"]["ca.pem"].strip() == crt.strip(), "its certificate", PROMPT)
+    eventually(lambda: "external_host" not in w.get("configmap", name)["data"], "it goes", PROMPT)
+    equal(uid(w.pod()), pod)
+
+
+@alone
+def test_an_ingress_that_came_while_the_controller_was_away(w, controller):
+    ready(w)
+    controller.kill()
+    with ingress(w, "a.example.test"):
+        controller.start()
+        shown(w, "a.example.test", 5)
+        controller.kill()
+    controller.start()
+    hidden(w, 5)
+
+
+fixture.main(globals())

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon: its flags, its log, /healthz, /readyz and /metrics, SIGTERM, and two replicas with one leader. Each test starts
+the controllers that it needs."""
+import json
+import subprocess
+import time
+
+import fixture
+from fixture import Controller, World, alone, check, equal, eventually, never
+from harness import SLOW
+
+LEASE = ("--lease-duration", "4s", "--lease-renew", "3s", "--lease-retry", "1s")
+
+
+def works(plane, name="exp"):
+    """An export gets ready: somebody leads."""
+    w = World(plane)
+    w.pvc()
+    w.export(name)
+    w.ready(name)
+    return w
+
+
+def lease(plane):
+    return World(plane, namespace=fixture.NAMESPACE).get("lease", "vmexport-controller")["spec"]
+
+
+def holder(plane):
+    return lease(plane).get("holderIdentity") or ""
+
+
+# ---- start and end
+
+@alone
+def test_sigterm_ends_it_in_order_and_gives_the_lease_back(plane):
+    c = Controller(plane, flags=LEASE)
+    works(plane)
+    check("controller" in holder(plane), holder(plane))
+    start = time.monotonic()
+    equal(c.stop(), 0)
+    check(time.monotonic() - start < 5 * SLOW, f"it took {time.monotonic() - start:.1f} s")
+    equal(holder(plane), "")
+
+
+@alone
+def test_sigterm_while_it_starts(plane):
+    for delay in (0, 0.02, 0.1, 0.3):
+        c = Controller(plane, wait=None)
+        time.sleep(delay)
+        check(c.stop() in (0, -15), "exit code")
+
+
+@alone
+def test_wrong_flags_are_named(tmp):
+    del tmp
+    for words, told in ((["--no-such-flag"], "--no-such-flag"), (["--workers", "0"], "workers"), (["--api-group", "example.test"], "api-group"),
+                        (["--default-ttl", "soon"], "default-ttl"), (["--external", "direct"], "external-host"), (["--config", "/no/such/file"], "/no/such/file"),
+                        (["--health-address", "nonsense"], "nonsense"), (["--kubeconfig", "/no/such/file"], "/no/such/file"),
+                        (["--certificate-duration", "60s"], "600")):
+        done = subprocess.run([fixture.PROGRAM, *words], capture_output=True, text=True, timeout=30 * SLOW, check=False)
+        check(done.returncode != 0 and told in done.stderr, f"{words}: exit {done.returncode}, '{done.stderr}'")
+
+
+@alone
+def test_help_and_version(tmp):
+    del tmp
+    for flag in ("--help", "--version"):
+        done = subprocess.run([fixture.PROGRAM, flag], capture_output=True, text=True, timeout=30 * SLOW, check=False)
+        equal(done.returncode, 0)
+        check("vmexport-controller" in done.stdout, done.stdout)
+
+
+@alone
+def test_a_file_of_settings_is_as_good_as_flags(plane, tmp):
+    with open(tmp + "/settings.yaml", "w", encoding="utf-8") as f:
+        f.write("default-ttl: 3h\nimage: registry.example.test/vmexport:7\ntolerations:\n  - {key: a, operator: Exists}\nnode-selector: {disk: fast}\n"
+                "resources:\n  limits: {cpu: '2', memory: 1Gi}\n  requests: {cpu: 50m, memory: 32Mi}\npod-labels: {team: x}\nimage-pull-secrets: [pull]\nrun-as: '1001:1002'\n")
+    with Controller(plane, flags=["--config", tmp + "/settings.yaml", "--default-ttl", "4h"]):
+        w = works(plane)
+        spec, labels = w.pod()["spec"], w.pod()["metadata"]["labels"]
+        equal(spec["containers"][0]["image"], "registry.example.test/vmexport:7")
+        equal(spec["containers"][0]["resources"], {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "50m", "memory": "32Mi"}})
+        check({"key": "a", "operator": "Exists"} in spec["tolerations"], spec["tolerations"])
+        equal((spec["nodeSelector"], labels["team"], spec["imagePullSecrets"]), ({"disk": "fast"}, "x", [{"name": "pull"}]))
+        context = {**spec["securityContext"], **spec["containers"][0]["securityContext"]}
+        equal((context["runAsUser"], context["runAsGroup"]), (1001, 1002))
+        created = time.mktime(time.strptime(w.exp()["metadata"]["creationTimestamp"], "%Y-%m-%dT%H:%M:%SZ"))
+        expires = time.mktime(time.strptime(w.status()["ttlExpirationTime"], "%Y-%m-%dT%H:%M:%SZ"))
+        equal(expires - created, 4 * 3600, "the flag beats the file")
+
+
+@alone
+def test_an_api_server_that_is_not_there_is_waited_for(plane):
+    c = Controller(plane, server="https://127.0.0.1:1", wait="/healthz")
+    never(lambda: c.get("/readyz")[0] == 200, 1.5, "ready without an API server")
+    equal(c.get("/healthz")[0], 200)
+    check("127.0.0.1:1" in c.log, "the log names the address")
+    c.stop()
+
+
+# ---- what it tells
+
+@alone
+def test_health_and_metrics(plane):
+    with Controller(plane) as c:
+        w = works(plane)
+        equal((c.get("/healthz")[0], c.get("/readyz")[0], c.get("/nothing")[0]), (200, 200, 404))
+        w.export("waiting", of="nothing")
+        w.waits("PVCReady", "PVCNotFound", "waiting")
+        names = {name for name, _ in c.metrics()}
+        for word in ("reconcile", "queue", "watch", "exports", "request"):
+            check(any(word in name for name in names), f"no metric of '{word}' among {sorted(names)}")
+        exports = {dict(labels)["phase"]: value for (name, labels), value in c.metrics().items() if "phase" in dict(labels)}
+        check(exports["Ready"] >= 1 and exports["Pending"] >= 1, exports)
+        check(any("verb" in dict(labels) and "code" in dict(labels) for _, labels in c.metrics()), "API calls by verb and code")
+
+
+@alone
+def test_the_metrics_are_well_formed(plane):
+    with Controller(plane) as c:
+        works(plane)
+        families, text = set(), c.get("/metrics")[1]
+        for line in text.splitlines():
+            if line.startswith("# TYPE "):
+                name = line.split()[2]
+                check(name not in families, f"two families {name}")
+                families.add(name)
+            elif line and not line.startswith("#"):
+                name = line.split("{")[0].split(" ")[0]
+                check(any(name == f or name in (f + "_bucket", f + "_sum", f + "_count") for f in families), f"no TYPE of {name}")
+                float(line.rsplit(" ", 1)[1])
+        check(text.endswith("\n"), "the last line ends")
+
+
+@alone
+def test_the_log_is_json_when_asked_for(plane):
+    with Controller(plane, flags=["--log-format", "json"], name="json") as c:
+        works(plane)
+    for line in c.log.splitlines():
+        o = json.loads(line)
+        check(o, line)
+
+
+@alone
+def test_it_does_nothing_when_nothing_happens(plane):
+    with Controller(plane) as c:
+        works(plane)
+        time.sleep(2)
+        before, calls = c.cpu(), sum(v for (name, _), v in c.metrics().items() if "request" in name and name.endswith("_total"))
+        time.sleep(5)
+        after = sum(v for (name, _), v in c.metrics().items() if "request" in name and name.endswith("_total"))
+        check(after - calls <= 6, f"{after - calls} requests in 5 s: {c.metrics()}")      # the lease is renewed each 2 s
+        check(c.cpu() - before <= 0.1 * SLOW, f"{c.cpu() - before} s of CPU in 5 s")
+
+
+# ---- replicas
+
+@alone
+def test_one_of_two_leads_and_the_other_takes_over_at_once_after_sigterm(plane):
+    first = Controller(plane, flags=LEASE, name="first")
+    works(plane)
+    second = Controller(plane, flags=LEASE, name="second", wait="/healthz")
+    time.sleep(1)
+    check("first" in holder(plane), holder(plane))
+    equal(first.stop(), 0)
+    eventually(lambda: "second" in holder(plane), "the second leads", 2.5)
+    works(plane)
+    equal(second.stop(), 0)
+
+
+@alone
+def test_after_kill_the_other_takes_over_when_the_lease_has_run_out(plane):
+    first = Controller(plane, flags=LEASE, name="first")
+    w = works(plane)
+    second = Controller(plane, flags=LEASE, name="second", wait="/healthz")
+    first.kill()
+    start = time.monotonic()
+    eventually(lambda: "second" in holder(plane), "the second leads", 8)
+    check(time.monotonic() - start > 1.5, "it did not wait for the lease to run out")
+    w.export("next")
+    w.ready("next")
+    equal(second.stop(), 0)
+
+
+@alone
+def test_the_one_that_stands_by_writes_nothing(plane):
+    with Controller(plane, flags=LEASE, name="first"), Controller(plane, flags=LEASE, name="second", wait="/healthz") as second:
+        w = works(plane)
+        w.settled()
+        writes = [(dict(labels), v) for (_, labels), v in second.metrics().items() if dict(labels).get("verb", "").lower() in ("post", "create", "patch", "put", "update", "delete")]
+        equal([(l, v) for l, v in writes if v and "lease" not in str(l)], [])
+
+
+@alone
+def test_one_whose_lease_was_taken_stops_working(plane):
+    c = Controller(plane, flags=LEASE, name="first")
+    works(plane)
+    w = World(plane, namespace=fixture.NAMESPACE)
+    w.patch("lease", "vmexport-controller", {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 3600,
+                                                      "renewTime": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() + 60))}})
+    time.sleep(4.5)
+    other = World(plane)
+    other.pvc()
+    other.export()
+    never(other.pod, 2, "it works without the lease")
+    if c.process.poll() is None:
+        c.stop()
+    w.delete("lease", "vmexport-controller")
+
+
+fixture.main(globals(), start=False, beside=())
