@@ -1,6 +1,6 @@
 # vmexport: VM disk export for Kubernetes. `make help` lists what there is to make.
 #
-# Everything is built below build/$(VARIANT)/: release (default), asan, tsan, clang. V=1 shows the commands.
+# Everything is built below build/$(VARIANT)/: release (default), asan, tsan, clang, coverage. V=1 shows the commands.
 
 VARIANT ?= release
 CC ?= cc
@@ -16,6 +16,8 @@ CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-
 LDFLAGS_asan := -fsanitize=address,undefined
 CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 LDFLAGS_tsan := -fsanitize=thread
+CFLAGS_coverage := -O0 -g --coverage -fprofile-update=atomic
+LDFLAGS_coverage := --coverage
 CFLAGS_clang := $(CFLAGS_release)
 LDFLAGS_clang := $(LDFLAGS_release)
 CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link \
@@ -55,8 +57,9 @@ UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 SHIM := $(B)/tests/http/fault.so
 
-.PHONY: FORCE all help deps deps-test run test asan-test tsan-test unit-test http-test fuzz-smoke format \
-	format-check lint bench install clean programs test-programs fuzzers
+.PHONY: FORCE all help deps deps-test deps-bench run run-controller test asan-test tsan-test unit-test http-test \
+	controller-test coverage fuzz-smoke format format-check lint bench bench-controller install clean programs \
+	test-programs fuzzers
 .SECONDARY:
 all: programs
 
@@ -66,7 +69,7 @@ help:
 deps: ## install the Debian packages that building and running need
 	$(Q)tools/deps run
 deps-test: ## the same for the tests
-	$(Q)tools/deps run test
+	$(Q)tools/deps run test cluster
 deps-bench:
 	$(Q)tools/deps run test bench
 
@@ -126,17 +129,27 @@ run: deps ## serve DISK=file-or-device, DIR=path (or a sample) on PORT; ONCE=1 o
 	$(Q)$(MAKE) --no-print-directory programs
 	$(Q)tools/run $(B)
 
-test: deps-test ## every test of the project: gates, unit, http, fuzzers, ASan+UBSan, TSan
+run-controller: ## try the controller with a Kubernetes API of its own, until Ctrl-C: API_GROUP=, FLAGS='of the controller'; ONCE=1 only checks
+	$(Q)tools/deps run cluster
+	$(Q)$(MAKE) --no-print-directory programs
+	$(Q)tools/run-controller $(B)
+
+test: deps-test ## every test of the project: gates, unit, http, controller, fuzzers, ASan+UBSan, TSan
 	$(Q)tests/run all
 
 unit-test: deps-test ## the unit tests, in VARIANT (release, asan, tsan, clang)
 	$(Q)tests/run unit
 http-test: deps-test ## the tests over HTTP, in VARIANT
 	$(Q)tests/run http
+controller-test: deps-test ## the controller's tests against a real API server, in VARIANT
+	$(Q)tests/run controller
 asan-test: deps-test ## all tests under ASan and UBSan
 	$(Q)tests/run asan
 tsan-test: deps-test ## the threaded parts under TSan
 	$(Q)tests/run tsan
+
+coverage: deps-test ## which lines and branches of controller/ and lib/kube the tests run
+	$(Q)tests/coverage
 
 fuzz-smoke: deps-test ## each fuzzer for some seconds over its corpus
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
@@ -146,6 +159,11 @@ fuzzers: $(FUZZERS)
 bench: deps-bench ## measure beside a Go peer (tests/bench/README.md)
 	$(Q)$(MAKE) --no-print-directory programs
 	$(Q)tests/bench/run $(B)
+
+bench-controller: ## measure the controller with thousands of exports (tests/bench/README.md)
+	$(Q)tools/deps run cluster
+	$(Q)$(MAKE) --no-print-directory programs
+	$(Q)tests/bench/controller $(B)
 
 C_FILES := $(wildcard lib/*/*.[ch] fcgi/*.[ch] fcgi/stream/*.[ch] lighttpd/*.[ch] controller/*.[ch] tests/*/*.[ch])
 format: ## rewrite the sources in the project's format

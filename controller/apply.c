@@ -265,8 +265,9 @@ static int failed(struct apply *apply, struct world *world, const struct plan *p
 
     if (reason)
         status = plan_failed(world, plan, reason, failure(world, step, reason, err));
-    if (status)
-        write_status(apply, world, status, &ignored);
+    if (status && write_status(apply, world, status, &ignored) == 0)
+        cache_untouch(apply->cache, world_printf(world, "%s/%s", world->ns, world->name),
+                      plan->touched);
     return rc;
 }
 

@@ -114,14 +114,15 @@ struct json *authority_issue(const struct authority *authority, const char *cons
                              size_t count, const struct authority_settings *settings, time_t now,
                              struct err *err)
 {
-    struct pki_pair *pair =
-        pki_make_leaf(authority->signer, names, count, now, settings->leaf_duration, err);
+    cleanup_wipe struct str key = STR_INIT;
+    cleanup_str struct str cert = STR_INIT;
     struct json *data;
 
-    if (!pair)
+    if (pki_issue(authority->signer, names, count, now, settings->leaf_duration, &cert, &key, err) <
+        0)
         return NULL;
     data = json_new_object();
-    authority_put_pair(data, "tls.crt", "tls.key", pair);
-    pki_pair_free(pair);
+    authority_put(data, "tls.crt", &cert);
+    authority_put(data, "tls.key", &key);
     return data;
 }

@@ -69,14 +69,15 @@ bool child_taken(struct children *children, enum kind kind, const char *name,
     return true;
 }
 
-/* Puts the value at `path` of `from` into the same place of the patch. */
+/* Puts the value at `path` of `from` into the same place of the patch; null when there is none. */
 static void patch_field(struct json *patch, const char *path, const struct json *from)
 {
+    const struct json *value = json_get(from, path);
     const char *dot = strchr(path, '.');
     cleanup_free char *key = dot ? strndup(path, (size_t)(dot - path)) : NULL;
 
     if (!dot) {
-        json_put(patch, path, json_copy(json_get(from, path)));
+        json_put(patch, path, value ? json_copy(value) : json_new_null());
         return;
     }
     if (!json_get(patch, key))

@@ -140,6 +140,15 @@ static struct json *container(struct children *children)
     return out;
 }
 
+/* The id at the beginning of `text`, above 0; `*end` is what follows it, NULL when there is none. */
+static int read_id(const char *text, const char **end)
+{
+    int id = 0, len = 0;
+
+    *end = text && sscanf(text, "%9d%n", &id, &len) == 1 && id > 0 ? text + len : NULL;
+    return id;
+}
+
 /* A user and group of the export's own choice, where the volume's files are not KubeVirt's. */
 static struct json *security(struct world *world)
 {
@@ -147,15 +156,18 @@ static struct json *security(struct world *world)
     const struct json *annotations = json_at(world->export, "metadata.annotations");
     const char *run_as = json_string(json_get(annotations, EXPORT_RUN_AS));
     const char *group = json_string(json_get(annotations, EXPORT_FS_GROUP));
-    int user = settings->run_as_user, main_group = settings->run_as_group;
-    int fs_group = group ? (int)strtol(group, NULL, 10) : settings->fs_group;
+    const char *end, *group_end;
+    int user = read_id(run_as, &end), main_group = 0, fs_group = read_id(group, &group_end);
     struct json *out;
 
-    if (run_as &&
-        (sscanf(run_as, "%9d:%9d", &user, &main_group) != 2 || user < 1 || main_group < 1)) {
+    if (end && *end == ':')
+        main_group = read_id(end + 1, &end);
+    if (!main_group || !end || *end) {
         user = settings->run_as_user;
         main_group = settings->run_as_group;
     }
+    if (!group_end || *group_end)
+        fs_group = settings->fs_group;
     out = json_format("{'runAsNonRoot':true,'runAsUser':%d,'runAsGroup':%d,"
                       "'seccompProfile':{'type':'RuntimeDefault'}}",
                       user, main_group);

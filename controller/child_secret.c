@@ -74,15 +74,16 @@ void child_token(struct children *children)
 
     if (!named && secret && child_taken(children, KIND_SECRET, children->token, secret))
         return;
+    if (!named && !secret) { /* ours would have been told by the watch */
+        make_token(children);
+        return;
+    }
     if (!known || strcmp(known, version ? version : "")) {
         children->plan->need = NEED_TOKEN;
         children->plan->need_name = children->token;
         return;
     }
-    if (!named && world->memo->token == TOKEN_MISSING)
-        make_token(children);
-    else
-        judge_token(children);
+    judge_token(children);
 }
 
 /* ---- the certificate ---- */

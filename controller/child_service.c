@@ -29,10 +29,12 @@ static struct json *tls_of(const struct settings *settings)
                        settings->ingress_tls_secret);
 }
 
-/* One Ingress for each export; the path is the one that the export pod answers itself. */
+/* One Ingress for each export; the path is the one that the export pod answers itself. Where no
+ * class is set, the cluster may have put its default one in. */
 void child_ingress(struct children *children)
 {
-    static const char *const fields[] = {"spec", NULL};
+    static const char *const fields[] = {"spec.rules", "spec.tls", "spec.ingressClassName", NULL};
+    static const char *const without_class[] = {"spec.rules", "spec.tls", NULL};
     struct world *world = children->world;
     const struct settings *settings = world->settings;
     struct name name = names_ingress(settings->names, world->name);
@@ -56,6 +58,6 @@ void child_ingress(struct children *children)
         json_set_string(json_edit(ingress, "spec"), "ingressClassName", settings->ingress_class);
     if (settings->ingress_tls_secret)
         json_set(json_edit(ingress, "spec"), "tls", tls_of(settings));
-    child_ensure(children, KIND_INGRESS, world_printf(world, "%s", name.text), ingress, fields,
-                 NULL);
+    child_ensure(children, KIND_INGRESS, world_printf(world, "%s", name.text), ingress,
+                 settings->ingress_class ? fields : without_class, NULL);
 }

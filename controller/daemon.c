@@ -479,6 +479,7 @@ int daemon_run(const struct settings *settings)
     struct err err;
 
     mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_MXFAST, 0); /* trees of small nodes come and go: their bins would only be merged */
     daemon.settings = settings;
     pthread_mutex_init(&daemon.lock, NULL);
     pthread_cond_init(&daemon.changed, NULL);

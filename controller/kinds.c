@@ -144,6 +144,8 @@ static struct json *keep_pvc(void *ctx, const struct json *object)
     return out;
 }
 
+/* The claims that a pod uses; one that is made for an `ephemeral` volume is named after both
+ * (https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/). */
 static struct json *claims_of(const struct json *pod)
 {
     const struct json *volumes = json_at(pod, "spec.volumes");
@@ -151,9 +153,12 @@ static struct json *claims_of(const struct json *pod)
 
     for (const struct json *v = json_first(volumes); v; v = json_next(v)) {
         const char *claim = json_text(v, "persistentVolumeClaim.claimName");
+        cleanup_str struct str made = STR_INIT;
 
-        if (claim)
-            json_append(claims, json_new_string(claim));
+        if (json_get(v, "ephemeral"))
+            str_printf(&made, "%s-%s", json_text(pod, "metadata.name"), json_text(v, "name"));
+        if (claim || made.len)
+            json_append(claims, json_new_string(claim ? claim : str_get(&made)));
     }
     return claims;
 }
@@ -233,12 +238,21 @@ static struct json *keep_pod(void *ctx, const struct json *object)
     return out;
 }
 
-/* Ours, or one that an export names as its token. */
+/* Whether it is named as a token that we make: it may be somebody else's all the same. */
+static bool has_token_name(const struct kind_context *context, const struct json *object)
+{
+    const char *name = json_text(object, "metadata.name");
+
+    return name && str_starts(name, names_token(context->settings->names, "").text);
+}
+
+/* Ours, or one that is, or would be, an export's token. */
 static struct json *keep_secret(void *ctx, const struct json *object)
 {
     static const char *const own[] = {"metadata.resourceVersion", "metadata.ownerReferences",
                                       "metadata.annotations", NULL};
-    static const char *const other[] = {"metadata.resourceVersion", NULL};
+    static const char *const other[] = {"metadata.resourceVersion", "metadata.ownerReferences",
+                                        NULL};
     const struct kind_context *context = ctx;
     cleanup_str struct str key = STR_INIT;
 
@@ -246,7 +260,8 @@ static struct json *keep_secret(void *ctx, const struct json *object)
         return pick_all(object, own);
     str_printf(&key, "%s/%s", json_text(object, "metadata.namespace"),
                json_text(object, "metadata.name"));
-    return kube_store_has(context->exports, EXPORTS_BY_TOKEN, str_get(&key))
+    return has_token_name(context, object) ||
+                   kube_store_has(context->exports, EXPORTS_BY_TOKEN, str_get(&key))
                ? pick_all(object, other)
                : NULL;
 }

@@ -325,17 +325,35 @@ const struct pki_cert *pki_pair_cert(const struct pki_pair *pair)
     return &pair->cert;
 }
 
-void pki_pair_key(const struct pki_pair *pair, struct str *out)
+void pki_put_key(EVP_PKEY *key, struct str *out)
 {
     BIO *bio = BIO_new(BIO_s_mem()); /* wipes its memory as it grows and when it is freed */
     const char *data = NULL;
     long len;
 
     /* Encoding a key that is in memory fails for want of memory only. */
-    if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio, pair->key, NULL, NULL, 0, NULL, NULL))
+    if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
         abort();
     len = BIO_get_mem_data(bio, &data);
     assert(len > 0);
     str_append(out, data, (size_t)len);
     BIO_free(bio);
+}
+
+void pki_put_cert(X509 *cert, struct str *out)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    const char *data = NULL;
+    long len;
+
+    if (!bio || !PEM_write_bio_X509(bio, cert))
+        abort();
+    len = BIO_get_mem_data(bio, &data);
+    str_append(out, data, (size_t)len);
+    BIO_free(bio);
+}
+
+void pki_pair_key(const struct pki_pair *pair, struct str *out)
+{
+    pki_put_key(pair->key, out);
 }

@@ -75,6 +75,10 @@ struct pki_pair *pki_make_ca(const char *name, time_t now, int64_t duration, str
 struct pki_pair *pki_make_leaf(const struct pki_pair *ca, const char *const *names, size_t count,
                                time_t now, int64_t duration, struct err *err);
 
+/* The same as texts, which is less work than a pair that is to be used: the caller wipes `key`. */
+int pki_issue(const struct pki_pair *ca, const char *const *names, size_t count, time_t now,
+              int64_t duration, struct str *cert, struct str *key, struct err *err);
+
 /* Reads the first certificate of `cert` and the private key of `key` (PKCS#8 or SEC 1, without a
  * passphrase). ERR_INPUT also when they do not belong together. */
 struct pki_pair *pki_pair_parse(const char *cert, const char *key, struct err *err);

@@ -17,3 +17,7 @@ struct pki_pair *pki_pair_new(X509 *x509, EVP_PKEY *key, struct err *err);
 
 /* Fills `err` with OpenSSL's reason after the message, empties its queue and returns -1. */
 int pki_error(struct err *err, enum err_class class, const char *what);
+
+/* Append the PEM text; the caller wipes that of a key. */
+void pki_put_key(EVP_PKEY *key, struct str *out);
+void pki_put_cert(X509 *cert, struct str *out);

@@ -148,12 +148,29 @@ static bool add_dns_names(X509 *cert, const char *const *texts, size_t count)
     return ok;
 }
 
+/*
+ * As X509_set_pubkey, for our kind of key: that one encodes the key and has it decoded again by each
+ * decoder that OpenSSL 3 has, which takes longer than making the key.
+ */
+static bool set_public_key(X509 *cert, EVP_PKEY *key)
+{
+    unsigned char *point = NULL;
+    size_t len = EVP_PKEY_get1_encoded_public_key(key, &point);
+
+    if (len &&
+        X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert), OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+                               V_ASN1_OBJECT, OBJ_nid2obj(NID_X9_62_prime256v1), point, (int)len))
+        return true;
+    OPENSSL_free(point);
+    return false;
+}
+
 /* A certificate for `key` with a serial number, and nothing else yet. */
 static X509 *cert_for(EVP_PKEY *key)
 {
     X509 *cert = key ? X509_new() : NULL;
 
-    if (cert && X509_set_version(cert, X509_VERSION_3) && X509_set_pubkey(cert, key) &&
+    if (cert && X509_set_version(cert, X509_VERSION_3) && set_public_key(cert, key) &&
         set_serial(cert))
         return cert;
     X509_free(cert);
@@ -188,26 +205,52 @@ struct pki_pair *pki_make_ca(const char *name, time_t now, int64_t duration, str
     return finish(cert, key, ok, "cannot make a CA", err);
 }
 
-struct pki_pair *pki_make_leaf(const struct pki_pair *ca, const char *const *names, size_t count,
-                               time_t now, int64_t duration, struct err *err)
+/* A signed certificate for `key`; NULL when OpenSSL fails. */
+static X509 *leaf_for(EVP_PKEY *key, const struct pki_pair *ca, const char *const *names,
+                      size_t count, time_t now, int64_t duration)
 {
     const struct pki_cert *issuer = &ca->cert;
     time_t from = now - PKI_CLOCK_SKEW, until = now + duration;
-    EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = cert_for(key);
-    bool ok;
 
     assert(count > 0);
     if (from < issuer->not_before)
         from = issuer->not_before;
     if (until > issuer->not_after)
         until = issuer->not_after;
-    ok = cert && (strlen(names[0]) > COMMON_NAME_MAX || set_subject(cert, names[0])) &&
-         X509_set_issuer_name(cert, X509_get_subject_name(issuer->x509)) &&
-         set_validity(cert, from, until) && add_basic_constraints(cert, false) &&
-         add_key_usage(cert, DIGITAL_SIGNATURE, DIGITAL_SIGNATURE) && add_server_auth(cert) &&
-         add_subject_key(cert) && add_authority_key(cert, issuer->x509) &&
-         add_dns_names(cert, names, count) &&
-         X509_sign(cert, ca->key, NULL); /* the digest that goes with the kind of key */
-    return finish(cert, key, ok, "cannot make a certificate", err);
+    if (cert && (strlen(names[0]) > COMMON_NAME_MAX || set_subject(cert, names[0])) &&
+        X509_set_issuer_name(cert, X509_get_subject_name(issuer->x509)) &&
+        set_validity(cert, from, until) && add_basic_constraints(cert, false) &&
+        add_key_usage(cert, DIGITAL_SIGNATURE, DIGITAL_SIGNATURE) && add_server_auth(cert) &&
+        add_subject_key(cert) && add_authority_key(cert, issuer->x509) &&
+        add_dns_names(cert, names, count) &&
+        X509_sign(cert, ca->key, NULL)) /* the digest that goes with the kind of key */
+        return cert;
+    X509_free(cert);
+    return NULL;
+}
+
+struct pki_pair *pki_make_leaf(const struct pki_pair *ca, const char *const *names, size_t count,
+                               time_t now, int64_t duration, struct err *err)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = leaf_for(key, ca, names, count, now, duration);
+
+    return finish(cert, key, cert != NULL, "cannot make a certificate", err);
+}
+
+int pki_issue(const struct pki_pair *ca, const char *const *names, size_t count, time_t now,
+              int64_t duration, struct str *cert_pem, struct str *key_pem, struct err *err)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = leaf_for(key, ca, names, count, now, duration);
+    int rc = cert ? 0 : pki_error(err, ERR_SYSTEM, "cannot make a certificate");
+
+    if (rc == 0) {
+        pki_put_cert(cert, cert_pem);
+        pki_put_key(key, key_pem);
+    }
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    return rc;
 }

@@ -40,9 +40,9 @@ static void expire(struct world *world, struct plan *plan)
 
 /* ---- the data's generation ---- */
 
-static bool was_in_use(const struct world *world)
+static bool is_in_use(const struct json *status)
 {
-    const struct json *conditions = json_at(world->export, "status.conditions");
+    const struct json *conditions = json_get(status, "conditions");
 
     for (const struct json *c = json_first(conditions); c; c = json_next(c))
         if (json_text(c, "reason") && strcmp(json_text(c, "reason"), "InUse") == 0)
@@ -57,7 +57,8 @@ static bool was_in_use(const struct world *world)
 static unsigned generation(const struct world *world, const struct source *source)
 {
     double before = json_number(json_at(world->export, "status.dataGeneration"), 0);
-    bool rises = (source->in_use || world->touched) && !was_in_use(world);
+    bool rises =
+        (source->in_use || world->touched) && !is_in_use(json_get(world->export, "status"));
 
     return (unsigned)before + (rises ? 1 : 0);
 }
@@ -133,5 +134,7 @@ const struct json *plan_failed(struct world *world, const struct plan *plan, con
 {
     const struct condition condition = {"Ready", false, reason, message};
 
-    return plan->status ? status_pending(world, plan->status, &condition) : NULL;
+    if (!plan->status || is_in_use(plan->status))
+        return plan->status;
+    return status_pending(world, plan->status, &condition);
 }

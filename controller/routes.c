@@ -201,6 +201,20 @@ static void route_pod(struct routes *routes, const struct json *o)
     pod_claims(routes, o, atomic_load(&routes->live) ? touch : add);
 }
 
+static bool has_ended(const struct json *pod)
+{
+    const char *phase = json_text(pod, "phase");
+
+    return phase && (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0);
+}
+
+/* It had ended before: whatever becomes of it now, it writes nothing more. */
+static bool is_over(const struct json *before, const struct json *after)
+{
+    return before && has_ended(before) &&
+           (!after || json_equal(json_at(before, "metadata.uid"), json_at(after, "metadata.uid")));
+}
+
 /* ---- the table ---- */
 
 static void (*const table[KINDS])(struct routes *routes, const struct json *o) = {
@@ -229,6 +243,11 @@ void routes_change(void *ctx, const struct json *before, const struct json *afte
     const struct kind_context *context = ctx;
     struct routes *routes = context->listener;
 
+    if (context->kind == KIND_POD && is_over(before, after)) {
+        owner_export(routes, before);
+        pod_claims(routes, before, add);
+        return;
+    }
     if (after)
         table[context->kind](routes, after);
     if (before)

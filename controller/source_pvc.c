@@ -40,9 +40,9 @@ void source_pvc(struct world *world, const char *name, struct source *out)
     volume = volume_of(world, name, pvc);
     source_add(out, &volume);
     out->own = bound(world, name, pvc);
-    user = volume_user(world, pvc);
-    out->in_use = user != NULL;
     waits = volume_waits(world, pvc);
+    user = waits.type ? NULL : volume_user(world, pvc);
+    out->in_use = user != NULL;
     if (waits.type)
         source_not_ready(out, waits.reason, waits.message);
     else if (user)

@@ -95,20 +95,23 @@ static bool restore(struct world *world, const struct json *content, const struc
 {
     const char *claim = json_text(backup, "persistentVolumeClaim.metadata.name");
     const char *from = json_text(backup, "volumeSnapshotName");
-    const struct json *snapshot = from ? world_get(world, KIND_VOLUMESNAPSHOT, from) : NULL, *pvc;
+    const struct json *snapshot = from ? world_get(world, KIND_VOLUMESNAPSHOT, from) : NULL;
+    const struct json *pvc = NULL;
     struct name name;
     struct volume volume;
     bool disk = is_disk_of(json_at(content, "spec.source.virtualMachine"),
                            json_text(backup, "volumeName") ? json_text(backup, "volumeName") : "");
 
-    if (!claim || !snapshot) {
+    if (claim) {
+        name = names_restored(world->settings->names, world->name, claim);
+        pvc = world_get(world, KIND_PVC, name.text);
+    }
+    if (!claim || (!pvc && !snapshot)) {
         not_created(out, "NotAllPVCsCreated",
                     world_printf(world, "VolumeSnapshot %s/%s of the disk '%s' does not exist",
                                  world->ns, from ? from : "(none named)", claim ? claim : "?"));
         return false;
     }
-    name = names_restored(world->settings->names, world->name, claim);
-    pvc = world_get(world, KIND_PVC, name.text);
     if (!pvc) {
         pvc = world_keep(world, restored_claim(world, name.text, backup, snapshot, disk));
         json_append(out->restored, json_copy(pvc));

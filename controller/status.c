@@ -31,7 +31,7 @@ static struct json *condition_json(const struct world *world, const struct condi
     if (!since || !was || strcmp(was, status))
         since = clock_rfc3339(world->now, now);
     return json_format("{'type':%s,'status':%s,'reason':%s,'message':%s,"
-                       "'lastTransitionTime':%s,'lastProbeTime':null}",
+                       "'lastTransitionTime':%s}",
                        condition->type, status, condition->reason,
                        condition->message ? condition->message : "", since);
 }
@@ -136,7 +136,8 @@ static struct pod_state state_of(struct children *children)
     struct name name = names_pod(world->settings->names, world->name);
     const struct json *pod = world_get(world, KIND_POD, name.text);
 
-    if (children->trouble.type)
+    /* In use comes first: it is by this reason that the data's generation rises only once. */
+    if (children->trouble.type && !source->in_use)
         return (struct pod_state){"Pending", children->trouble};
     if (!source->available)
         return (struct pod_state){source->skipped ? "Skipped" : "Pending", source->ready};

@@ -153,9 +153,25 @@ const struct json **json_sorted(const struct json *object)
     return sorted;
 }
 
+/* A few keys are compared one with another, many in their order. */
+static int check_few_keys(const struct json *object, struct err *err)
+{
+    for (const struct json *a = json_first(object); a; a = json_next(a))
+        for (const struct json *b = json_next(a); b; b = json_next(b))
+            if (strcmp(json_key(a), json_key(b)) == 0)
+                return err_set(err, ERR_INPUT, "the key \"%s\" comes twice in an object",
+                               json_key(a));
+    return 0;
+}
+
 static int check_keys(const struct json *json, struct err *err)
 {
-    if (json_kind(json) == JSON_OBJECT) {
+    enum { FEW = 12 };
+
+    if (json_kind(json) == JSON_OBJECT && json_count(json) <= FEW) {
+        if (check_few_keys(json, err) < 0)
+            return -1;
+    } else if (json_kind(json) == JSON_OBJECT) {
         cleanup_free const struct json **sorted = json_sorted(json);
 
         for (size_t i = 0; sorted[i] && sorted[i + 1]; i++)
@@ -355,6 +371,24 @@ void json_put(struct json *object, const char *key, struct json *value)
     else if (!cJSON_ReplaceItemInObjectCaseSensitive(c_json_mutable(object), key,
                                                      c_json_mutable(value)))
         abort();
+}
+
+/* cJSON keeps the key of a member in the member: the new one gets a copy. */
+struct json *json_replace(struct json *container, struct json *child, struct json *value)
+{
+    cJSON *new = c_json_mutable(value);
+
+    if (json_key(child)) {
+        if (!(new->type & cJSON_StringIsConst))
+            cJSON_free(new->string);
+        new->string = strdup(json_key(child));
+        if (!new->string)
+            abort();
+        new->type &= ~cJSON_StringIsConst;
+    }
+    if (!cJSON_ReplaceItemViaPointer(c_json_mutable(container), c_json_mutable(child), new))
+        abort();
+    return value;
 }
 
 struct json *json_take(struct json *object, const char *key)

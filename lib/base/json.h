@@ -86,6 +86,8 @@ void json_append(struct json *array, struct json *value);
 
 /* As json_set, but the key may be there: its value is replaced (and freed). */
 void json_put(struct json *object, const char *key, struct json *value);
+/* Puts `value` in the place of `child`, which is freed; returns `value`. */
+struct json *json_replace(struct json *container, struct json *child, struct json *value);
 /* Takes a key's value out: the caller's from then on; NULL when there is none. */
 struct json *json_take(struct json *object, const char *key);
 /* json_at, for changing what it finds. */

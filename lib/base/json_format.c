@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The text is parsed with a number in the place of each tree, one that no such text has otherwise;
+ * copies of the trees then take their places, in the order in which they come.
+ */
 #include "json.h"
 
 #include <assert.h>
@@ -16,17 +20,29 @@ static void put_string(struct str *out, const char *text)
     str_putc(out, '"');
 }
 
-static void put_tree(struct str *out, const struct json *json)
+enum { TREES_MAX = 16 };
+
+static const double place = 1e300;
+
+struct trees {
+    const struct json *tree[TREES_MAX];
+    size_t count, filled;
+};
+
+static void fill(struct json *container, struct trees *trees)
 {
-    if (json)
-        json_print(json, 0, out);
-    else
-        str_puts(out, "null");
+    for (struct json *value = json_edit_first(container); value; value = json_edit_next(value)) {
+        if (json_number(value, 0) == place)
+            value = json_replace(container, value, json_copy(trees->tree[trees->filled++]));
+        else
+            fill(value, trees);
+    }
 }
 
 struct json *json_format(const char *format, ...)
 {
     cleanup_str struct str text = STR_INIT;
+    struct trees trees = {.count = 0};
     struct json *json;
     struct err err;
     va_list args;
@@ -48,7 +64,10 @@ struct json *json_format(const char *format, ...)
             str_puts(&text, va_arg(args, int) ? "true" : "false");
             break;
         case 'j':
-            put_tree(&text, va_arg(args, const struct json *));
+            assert(trees.count < TREES_MAX);
+            trees.tree[trees.count] = va_arg(args, const struct json *);
+            str_puts(&text, trees.tree[trees.count] ? "1e300" : "null");
+            trees.count += trees.tree[trees.count] != NULL;
             break;
         default:
             assert(!"a conversion that json_format knows");
@@ -57,5 +76,7 @@ struct json *json_format(const char *format, ...)
     va_end(args);
     json = json_parse(str_get(&text), text.len, &err);
     assert(json);
+    fill(json, &trees);
+    assert(trees.filled == trees.count);
     return json;
 }

@@ -10,6 +10,7 @@
 
 /*
  * As json_parse, but takes \u0000 in a string for \ufffd, and a number that a double cannot hold
- * exactly for the string of its digits: nothing is cut or rounded unseen.
+ * exactly for the string of its digits: nothing is cut or rounded unseen. metadata.managedFields is
+ * empty in what comes of it.
  */
 struct json *kube_parse(const char *text, size_t len, struct err *err);

@@ -85,7 +85,7 @@ def test_the_manifests_name_the_host(w):
     w.vm(claims=["disk"])
     w.export_vm()
     w.ready()
-    check(w.get("configmap", w.child("manifest"))["data"]["external_host"].startswith(HOST + "/api/"), "external_host")
+    check(f"https://{HOST}/api/{w.group}/" in str(w.get("configmap", w.child("manifest"))["data"]), "the host")
 
 
 fixture.main(globals(), flags=FLAGS)

@@ -183,20 +183,25 @@ def test_a_route_to_another_service_is_none(w):
         hidden(w)
 
 
+def outside(w):
+    """What is given out to users outside, as one text; "" while there is no way in."""
+    files = w.get("configmap", w.child("manifest"))["data"]
+    return "".join(json.dumps(json.loads(files[f])) for f in sorted(files) if f.startswith("external."))
+
+
 @alone
 def test_the_manifests_follow_the_way_in(w):
     w.pvc()
     w.vm(claims=["disk"])
     w.export_vm()
     w.ready()
-    name = w.child("manifest")
-    check("external_host" not in w.get("configmap", name)["data"], "no way in yet")
+    equal(outside(w), "")
     pod = uid(w.pod())
     crt, key = certificate("a.example.test")
     with tls(w, crt, key), ingress(w, "a.example.test", secret="front"):
-        eventually(lambda: w.get("configmap", name)["data"]["external_host"] == base(w, "a.example.test")[len("https://"):], "the host", PROMPT)
-        eventually(lambda: json.loads(w.get("configmap", name)["data"]["external_ca_cm"])["data"]["ca.pem"].strip() == crt.strip(), "its certificate", PROMPT)
-    eventually(lambda: "external_host" not in w.get("configmap", name)["data"], "it goes", PROMPT)
+        eventually(lambda: base(w, "a.example.test") + "/volumes/disk/disk.img.gz" in outside(w), "the host", PROMPT)
+        eventually(lambda: json.dumps(crt.strip()).strip('"') in outside(w), "its certificate", PROMPT)
+    eventually(lambda: not outside(w), "it goes", PROMPT)
     equal(uid(w.pod()), pod)
 
 

@@ -137,6 +137,12 @@ def export(w):
     w.export()
 
 
+def export_vm(w):
+    w.pvc()
+    w.vm(claims=["disk"])
+    w.export_vm()
+
+
 def test_a_strangers_service(w):
     taken(w, "service", "service", {"spec": {"selector": {"app": "theirs"}, "ports": [{"port": 443}]}}, lambda: export(w))
 
@@ -151,7 +157,7 @@ def test_a_strangers_tls_secret(w):
 
 
 def test_a_strangers_configmap(w):
-    taken(w, "configmap", "manifest", {"data": {"internal_host": "theirs"}}, lambda: export(w))
+    taken(w, "configmap", "manifest", {"data": {"internal_host": "theirs"}}, lambda: export_vm(w))
 
 
 def test_a_strangers_pod(w):
@@ -218,7 +224,7 @@ def test_labels_and_annotations_are_copied(w):
     w.export(labels={"team": "blue"}, annotations={"example.test/note": "n"})
     w.ready()
     for o in (w.pod(), w.get("service", w.status()["serviceName"])):
-        equal((o["metadata"]["labels"].get("team"), o["metadata"].get("annotations", {}).get("example.test/note")), ("blue", "n"), o["kind"])
+        equal((o["metadata"]["labels"].get("team"), o["metadata"].get("annotations", {}).get("example.test/note")), ("blue", "n"), o["metadata"]["name"])
 
 
 def test_labels_of_the_export_cannot_take_its_pod_away(w):

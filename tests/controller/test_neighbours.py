@@ -199,7 +199,7 @@ def test_beside_kubevirt_it_serves_a_group_of_its_own(w, plane, controller):
             mine.ready()
             equal(mine.status()["serviceName"], "vmexport-exp")
             equal(sorted(mine.all_children()), sorted([("pod", "vmexport-exp"), ("service", "vmexport-exp"), ("secret", "vmexport-token-exp"),
-                                                       ("secret", "vmexport-tls-exp"), ("configmap", "vmexport-manifest-exp")]))
+                                                       ("secret", "vmexport-tls-exp")]))
             w.pvc()
             w.export()
             time.sleep(1)

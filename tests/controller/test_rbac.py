@@ -30,6 +30,24 @@ UNSEEN = {
 }
 
 
+def strangers(w, direct):
+    """Each child's name is taken, so that it is asked whose that is."""
+    w.create("service", {"metadata": {"name": w.child("service", "one")}, "spec": {"ports": [{"port": 1}]}})
+    w.create("secret", {"metadata": {"name": w.child("tls", "two")}})
+    w.create("pod", {"metadata": {"name": w.child("pod", "three")}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    w.create("configmap", {"metadata": {"name": w.child("manifest", "four")}})
+    names = ["one", "two", "three"]
+    if direct:
+        backend = {"service": {"name": "x", "port": {"number": 80}}}
+        w.create("ingress", {"metadata": {"name": w.child("ingress", "five")}, "spec": {"defaultBackend": backend}})
+        names.append("five")
+    for name in names:
+        w.export(name)
+    w.export_vm("four")
+    for name in names + ["four"]:
+        w.says(w.child("manifest" if name == "four" else "tls" if name == "two" else "service", name), name=name)
+
+
 def live(w, direct):
     """All that there is to do, but for the way in."""
     w.pvc()
@@ -56,6 +74,7 @@ def live(w, direct):
     if direct:
         w.patch("ingress", w.child("ingress"), {"spec": {"rules": [{"host": "other.test"}]}})
     time.sleep(2)
+    strangers(w, direct)
     w.export("short", of="nothing", ttl="1s")
     eventually(lambda: not w.exp("short"), "an export expires")
 

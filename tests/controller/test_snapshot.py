@@ -87,7 +87,8 @@ def test_the_manifest_is_of_the_machine_as_it_was(w):
     w.snapshot(annotations={"note": "then"})
     w.export_snapshot()
     w.ready()
-    vm = json.loads(w.get("configmap", w.child("manifest"))["data"]["virtualmachine-manifest"])
+    files = [json.loads(text) for name, text in w.get("configmap", w.child("manifest"))["data"].items() if name.startswith("internal.")]
+    [vm] = [o for o in files if o["kind"] == "VirtualMachine"]
     equal(vm["metadata"]["annotations"]["note"], "then")
 
 

@@ -17,8 +17,10 @@ def of_vm(w, *claims, **vm):
     w.export_vm()
 
 
-def manifest(w, key, name="exp"):
-    return json.loads(w.get("configmap", w.child("manifest", name))["data"][key])
+def manifest(w, kind, side="internal", name="exp"):
+    """The object of that kind among those that the pod gives out; of several the first."""
+    files = w.get("configmap", w.child("manifest", name))["data"]
+    return next(o for o in (json.loads(files[f]) for f in sorted(files) if f.startswith(side)) if o["kind"] == kind)
 
 
 # ---- volumes
@@ -175,13 +177,13 @@ def test_a_pod_at_any_of_its_disks_is_waited_for_and_named(w):
 def test_the_manifests_are_those_of_the_machine(w):
     of_vm(w, "root", annotations={"note": "seen"})
     w.ready()
-    vm = manifest(w, "virtualmachine-manifest")
+    vm = manifest(w, "VirtualMachine")
     equal((vm["metadata"]["name"], vm["metadata"]["annotations"]["note"]), ("vm", "seen"))
     check("uid" not in vm["metadata"] and "resourceVersion" not in vm["metadata"], vm["metadata"])
-    dv = manifest(w, "dv-root")
+    dv = manifest(w, "DataVolume")
     equal(dv["spec"]["storage"]["resources"]["requests"]["storage"], "1Gi")
     check("http" in dv["spec"]["source"], dv["spec"]["source"])
-    ca = manifest(w, "internal_ca_cm")["data"]
+    ca = manifest(w, "ConfigMap")["data"]
     equal(ca["ca.pem"].strip(), w.links()["cert"].strip())
     equal(ca["tls.crt"], ca["ca.pem"])
 
@@ -193,10 +195,10 @@ def test_datavolume_templates_import_from_the_export(w):
     w.vm(dvs=["first", "second"], dataVolumeTemplates=templates)
     w.export_vm()
     w.ready()
-    vm = manifest(w, "virtualmachine-manifest")
+    vm = manifest(w, "VirtualMachine")
     urls = {t["metadata"]["name"]: t["spec"]["source"]["http"]["url"] for t in vm["spec"]["dataVolumeTemplates"]}
-    check(all(not url or f"/volumes/{name}/" in url for name, url in urls.items()), urls)
-    check("dv-first" not in w.get("configmap", w.child("manifest"))["data"], "a template's volume is not imported twice")
+    equal(urls, {n: f"https://{w.child('service')}.{w.ns}.svc/volumes/{n}/disk.img.gz" for n in ("first", "second")})
+    check('"kind":"DataVolume"' not in "".join(w.get("configmap", w.child("manifest"))["data"].values()), "a template's volume is not imported twice")
 
 
 def test_the_manifests_are_fresh_when_the_machine_changes(w):
@@ -204,7 +206,7 @@ def test_the_manifests_are_fresh_when_the_machine_changes(w):
     w.ready()
     old = uid(w.pod())
     w.patch("vm", "vm", {"metadata": {"annotations": {"note": "after"}}})
-    eventually(lambda: manifest(w, "virtualmachine-manifest")["metadata"]["annotations"]["note"] == "after", "the manifest is fresh", PROMPT)
+    eventually(lambda: manifest(w, "VirtualMachine")["metadata"]["annotations"]["note"] == "after", "the manifest is fresh", PROMPT)
     equal((uid(w.pod()), w.phase()), (old, "Ready"), "the pod stays, the kubelet brings it the file")
 
 
@@ -215,7 +217,7 @@ def test_a_manifest_that_is_deleted_or_edited_comes_back(w):
     before = w.get("configmap", name)["data"]
     w.delete("configmap", name)
     eventually(lambda: w.get("configmap", name)["data"] == before, "it is made again")
-    w.patch("configmap", name, {"data": {"virtualmachine-manifest": "{}"}})
+    w.patch("configmap", name, {"data": {"internal.00.json": "{}"}})
     eventually(lambda: w.get("configmap", name)["data"] == before, "it is as it was")
 
 
@@ -224,13 +226,13 @@ def test_a_claim_has_no_machine_to_show(w):
     w.export()
     w.ready()
     equal(set(w.manifests()), {"auth-header-secret"})
-    equal(set(w.get("configmap", w.child("manifest"))["data"]), {"export-name"})
+    check(not w.get("configmap", w.child("manifest")), "nothing to put into a ConfigMap")
 
 
 def test_an_instancetype_that_cannot_be_expanded_is_left_and_told(w):
     of_vm(w, "root", instancetype={"name": "u1.small"})
     w.ready()
-    equal(manifest(w, "virtualmachine-manifest")["spec"]["instancetype"], {"name": "u1.small"})
+    equal(manifest(w, "VirtualMachine")["spec"]["instancetype"], {"name": "u1.small"})
     w.says("instancetype")
 
 
@@ -239,7 +241,7 @@ def test_an_instancetype_is_expanded_where_kubevirt_does_it(w, plane):
     with neighbours.Subresources(plane) as kubevirt:
         of_vm(w, "root", instancetype={"name": "u1.small"})
         w.ready()
-        vm = manifest(w, "virtualmachine-manifest")
+        vm = manifest(w, "VirtualMachine")
         equal((vm["spec"].get("instancetype"), vm["spec"]["template"]["spec"]["domain"]["cpu"]), (None, {"cores": 4}))
         check("instancetype" not in w.message(), w.message())
         equal(len(kubevirt.asked), 1, "asked once for one machine")

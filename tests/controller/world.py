@@ -50,7 +50,7 @@ LOCK = threading.Lock()
 
 def eventually(condition, what, seconds=WITHIN):
     """The condition's first true value. It may say more by an AssertionError of its own, and stumble over what isn't there yet."""
-    end, last = time.monotonic() + seconds * SLOW, ""
+    end, last, pause = time.monotonic() + seconds * SLOW, "", 0.02
     while True:
         try:
             value = condition()
@@ -60,7 +60,8 @@ def eventually(condition, what, seconds=WITHIN):
             last = f" ({type(e).__name__}: {e})"
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}{last}")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.25)
 
 
 def never(condition, seconds, what):
@@ -333,7 +334,13 @@ class World:
 
     def pod(self, name="exp"):
         """The export's pod, unless it is going; or None."""
-        return next((p for p in self.children("pod", name) if not p["metadata"].get("deletionTimestamp")), None)
+        pods = self.children("pod", name)
+        for p in pods:
+            # The server marks a pod and deletes it in two steps, between which the end of who asked for it stops it. Where a
+            # pod of no node stays so, the pod garbage collector of a whole cluster deletes it.
+            if p["metadata"].get("deletionTimestamp") and not p["spec"].get("nodeName"):
+                self.delete("pod", p["metadata"]["name"])
+        return next((p for p in pods if not p["metadata"].get("deletionTimestamp")), None)
 
     def token(self, name="exp"):
         return data(self.get("secret", self.status(name)["tokenSecretRef"]))["token"]

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller_world.h"
+
+#define CLAIM EXPORT_PVC "," PVC("disk")
+#define MADE_FOR "vmexport.io/made-for"
+
+static const struct json *pod_of(struct paper *p)
+{
+    paper_look(p);
+    assert_non_null(paper_step(p, STEP_CREATE, KIND_POD));
+    return paper_step(p, STEP_CREATE, KIND_POD)->object;
+}
+
+static const struct json *named(const struct json *list, const char *name)
+{
+    for (const struct json *v = json_first(list); v; v = json_next(v))
+        if (json_text(v, "name") && strcmp(json_text(v, "name"), name) == 0)
+            return v;
+    return NULL;
+}
+
+static const struct json *container_of(const struct json *pod)
+{
+    return json_first(json_at(pod, "spec.containers"));
+}
+
+static const char *env_of(const struct json *pod, const char *name)
+{
+    return json_text(named(json_get(container_of(pod), "env"), name), "value");
+}
+
+static void assert_json(const char *row, const struct json *is, const char *want)
+{
+    cleanup_json struct json *tree = json_format(want);
+    cleanup_str struct str text = STR_INIT;
+
+    if (is && json_equal(is, tree))
+        return;
+    if (is)
+        json_print(is, 1, &text);
+    fail_msg("%s: it is %s", row, str_get(&text));
+}
+
+/* ---- what it is in full ---- */
+
+static void the_pod_of_a_claim(void **state)
+{
+    cleanup_paper struct paper p;
+    const struct json *pod, *c;
+
+    (void)state;
+    paper_start(&p, "{'image':'i:1','cluster-domain':'example'}", CLAIM);
+    pod = pod_of(&p);
+    c = container_of(pod);
+    assert_json("volumes", json_at(pod, "spec.volumes"),
+                "[{'name':'certificates','secret':{'secretName':'virt-export-tls-e'}},"
+                "{'name':'token','secret':{'secretName':'export-token-e'}},"
+                "{'name':'run','emptyDir':{'medium':'Memory','sizeLimit':'64Mi'}},"
+                "{'name':'manifest-data','downwardAPI':{'items':[{'path':'export-name','fieldRef':"
+                "{'fieldPath':\"metadata.annotations['vmexport.io/export-name']\"}}]}},"
+                "{'name':'disk','persistentVolumeClaim':{'claimName':'disk','readOnly':true}}]");
+    assert_json("mounts", json_get(c, "volumeMounts"),
+                "[{'name':'certificates','mountPath':'/cert','readOnly':true},"
+                "{'name':'token','mountPath':'/token','readOnly':true},"
+                "{'name':'run','mountPath':'/run/vmexport'},"
+                "{'name':'manifest-data','mountPath':'/manifest_data','readOnly':true}]");
+    assert_json("devices", json_get(c, "volumeDevices"),
+                "[{'name':'disk','devicePath':'/dev/export-volumes/disk'}]");
+    assert_json("security", json_at(pod, "spec.securityContext"),
+                "{'runAsNonRoot':true,'runAsUser':107,'runAsGroup':107,'seccompProfile':{"
+                "'type':'RuntimeDefault'}}");
+    assert_json("container's security", json_get(c, "securityContext"),
+                "{'allowPrivilegeEscalation':false,'readOnlyRootFilesystem':true,"
+                "'capabilities':{'drop':['ALL']}}");
+    assert_json("resources", json_get(c, "resources"),
+                "{'requests':{'cpu':'100m','memory':'64Mi'},'limits':{'cpu':'1','memory':"
+                "'512Mi'}}");
+    assert_json("account", json_at(pod, "spec.automountServiceAccountToken"), "false");
+    assert_string_equal(json_text(c, "image"), "i:1");
+    assert_string_equal(json_text(c, "readinessProbe.httpGet.path"), "/exportready");
+    assert_string_equal(env_of(pod, "VMEXPORT_PREFIX"),
+                        "/api/export.kubevirt.io/v1/namespaces/ns/virtualmachineexports/e");
+    assert_true(str_starts(env_of(pod, "VMEXPORT_VOLUMES"), "disk disk "));
+    assert_true(str_ends(env_of(pod, "VMEXPORT_VOLUMES"), " /dev/export-volumes/disk\n"));
+    assert_json("affinity", json_at(pod, "spec.affinity"), "{}");
+    assert_null(json_at(pod, "spec.priorityClassName"));
+}
+
+static void settings_reach_it(void **state)
+{
+    cleanup_paper struct paper p;
+    const struct json *pod;
+
+    (void)state;
+    paper_start(&p,
+                "{'image-pull-policy':'Always','image-pull-secrets':['a','b'],'resources':{'x':1},"
+                "'node-selector':{'n':'s'},'tolerations':[{'key':'t'}],'affinity':{'podAffinity':{}"
+                "},'pod-annotations':{'pa':'1','vmexport.io/made-for':'x'},'pod-labels':{'pl':'2'},"
+                "'priority-class':'high','run-as':'1:2','fs-group':3}",
+                CLAIM);
+    pod = pod_of(&p);
+    assert_json("secrets", json_at(pod, "spec.imagePullSecrets"), "[{'name':'a'},{'name':'b'}]");
+    assert_json("selector", json_at(pod, "spec.nodeSelector"), "{'n':'s'}");
+    assert_json("tolerations", json_at(pod, "spec.tolerations"), "[{'key':'t'}]");
+    assert_json("affinity", json_at(pod, "spec.affinity"), "{'podAffinity':{}}");
+    assert_json("resources", json_get(container_of(pod), "resources"), "{'x':1}");
+    assert_json("security", json_at(pod, "spec.securityContext"),
+                "{'runAsNonRoot':true,'runAsUser':1,'runAsGroup':2,'seccompProfile':{"
+                "'type':'RuntimeDefault'},'fsGroup':3}");
+    assert_string_equal(json_text(pod, "spec.priorityClassName"), "high");
+    assert_string_equal(json_text(pod, "metadata.labels.pl"), "2");
+    assert_string_equal(json_text(pod, "metadata.annotations.pa"), "1");
+    assert_string_not_equal(json_string(json_get(json_at(pod, "metadata.annotations"), MADE_FOR)),
+                            "x");
+    assert_string_equal(json_text(container_of(pod), "imagePullPolicy"), "Always");
+}
+
+/* Nothing that a user writes on an export leads the Service astray. */
+static void labels_of_the_export(void **state)
+{
+    cleanup_paper struct paper p;
+    const struct json *pod;
+
+    (void)state;
+    paper_start(&p, "{}",
+                CLAIM ",{'kind':'VirtualMachineExport','metadata':{'name':'e','labels':{'mine':'x',"
+                      "'kubevirt.io.virt-export-service':'another','kubevirt.io':'y',"
+                      "'app.kubernetes.io/managed-by':'z'},'annotations':{'vmexport.io/made-for':"
+                      "'w','vmexport.io/export-name':'v','a':'b'}}}");
+    pod = pod_of(&p);
+    assert_json("labels", json_at(pod, "metadata.labels"),
+                "{'mine':'x','kubevirt.io.virt-export-service':'e','kubevirt.io':'virt-exporter',"
+                "'app.kubernetes.io/managed-by':'vmexport-controller'}");
+    assert_string_equal(json_text(pod, "metadata.annotations.a"), "b");
+    assert_string_equal(
+        json_string(json_get(json_at(pod, "metadata.annotations"), "vmexport.io/export-name")),
+        "e");
+    assert_int_equal(strlen(json_string(json_get(json_at(pod, "metadata.annotations"), MADE_FOR))),
+                     32);
+    paper_settle(&p, "labels");
+    assert_string_equal(json_text(p.plan.status, "phase"), "Ready");
+}
+
+/* ---- users and groups ---- */
+
+static void run_as(void **state)
+{
+    static const struct {
+        const char *name, *run_as, *fs_group;
+        int setting, user, group, want; /* want: 0 for none */
+    } rows[] = {
+        {"none", NULL, NULL, -1, 107, 107, 0},
+        {"a user", "1000:2000", NULL, -1, 1000, 2000, 0},
+        {"root", "0:0", NULL, -1, 107, 107, 0},
+        {"the group of root", "1000:0", NULL, -1, 107, 107, 0},
+        {"no group", "1000", NULL, -1, 107, 107, 0},
+        {"an empty group", "1000:", NULL, -1, 107, 107, 0},
+        {"more behind it", "1000:1000:1", NULL, -1, 107, 107, 0},
+        {"negative", "-5:7", NULL, -1, 107, 107, 0},
+        {"too large", "99999999999:1", NULL, -1, 107, 107, 0},
+        {"a word", "qemu", NULL, -1, 107, 107, 0},
+        {"empty", "", NULL, -1, 107, 107, 0},
+        {"a group for the files", NULL, "36", -1, 107, 107, 36},
+        {"another than the setting's", NULL, "36", 5, 107, 107, 36},
+        {"the setting's", NULL, NULL, 5, 107, 107, 5},
+        {"the setting's none", NULL, NULL, 0, 107, 107, 0},
+        {"a word for a group", NULL, "kvm", -1, 107, 107, 0},
+        {"a word, and a setting", NULL, "kvm", 5, 107, 107, 5},
+        {"zero for a group", NULL, "0", 5, 107, 107, 5},
+        {"a group too large", NULL, "99999999999999999999", 5, 107, 107, 5},
+        {"a group with more behind it", NULL, "36x", 5, 107, 107, 5},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        cleanup_paper struct paper p;
+        cleanup_json struct json *export =
+            json_format("{'kind':'VirtualMachineExport','metadata':{'name':'e','annotations':{"
+                        "'vmexport.io/run-as':%s,'vmexport.io/fs-group':%s}}}",
+                        rows[i].run_as, rows[i].fs_group);
+        const struct json *context;
+
+        paper_start(&p, "{}", CLAIM);
+        p.settings.fs_group = rows[i].setting;
+        paper_put(&p, export);
+        context = json_at(pod_of(&p), "spec.securityContext");
+        if (json_number(json_get(context, "runAsUser"), 0) != rows[i].user ||
+            json_number(json_get(context, "runAsGroup"), 0) != rows[i].group ||
+            json_number(json_get(context, "fsGroup"), 0) != rows[i].want) {
+            json_print(context, 0, &p.text);
+            fail_msg("%s: %s", rows[i].name, str_get(&p.text));
+        }
+    }
+}
+
+/* ---- nodes ---- */
+
+static void nodes(void **state)
+{
+#define NEAR(node) \
+    "{'nodeAffinity':{'preferredDuringSchedulingIgnoredDuringExecution':[{'weight':100," \
+    "'preference':{'matchFields':[{'key':'metadata.name','operator':'In','values':['" node \
+    "']}]}}]}}"
+#define MODE(mode) TO_PVC("disk", "'spec':{'accessModes':['" mode "']}")
+    static const struct {
+        const char *name, *objects, *affinity;
+    } rows[] = {
+        {"nobody", NULL, "{}"},
+        {"a pod that has ended", POD("p", "disk", "Succeeded"), NEAR("n7")},
+        {"a pod that has failed", POD("p", "disk", "Failed"), NEAR("n7")},
+        {"of another claim", POD("p", "disk2", "Succeeded"), "{}"},
+        {"that never ran",
+         POD("p", "disk", "Failed") ",{'kind':'Pod','metadata':{'name':'p'},'spec':{'nodeName':"
+                                    "null}}",
+         "{}"},
+        {"on a volume for many", MODE("ReadWriteMany") "," POD("p", "disk", "Succeeded"), "{}"},
+        {"on a volume for many readers", MODE("ReadOnlyMany") "," POD("p", "disk", "Succeeded"),
+         "{}"},
+        {"on a volume for one pod", MODE("ReadWriteOncePod") "," POD("p", "disk", "Succeeded"),
+         NEAR("n7")},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        cleanup_paper struct paper p;
+
+        paper_start(&p, "{}", CLAIM);
+        paper_add(&p, rows[i].objects);
+        assert_json(rows[i].name, json_at(pod_of(&p), "spec.affinity"), rows[i].affinity);
+    }
+}
+
+static void the_settings_affinity_counts(void **state)
+{
+    cleanup_paper struct paper p;
+
+    (void)state;
+    paper_start(&p, "{'affinity':{'nodeAffinity':{'x':1}}}",
+                CLAIM "," POD("p", "disk", "Succeeded"));
+    assert_json("set", json_at(pod_of(&p), "spec.affinity"), "{'nodeAffinity':{'x':1}}");
+}
+
+/* ---- volumes ---- */
+
+static void volumes_of_each_kind(void **state)
+{
+    cleanup_paper struct paper p;
+    const struct json *pod, *c;
+    const char *table;
+
+    (void)state;
+    paper_start(
+        &p, "{}",
+        EXPORT_VM "," PVC("a.b") "," PVC("token") "," PVC("files") "," TO_PVC("files", "'spec':{'"
+                                                                                       "volumeMode'"
+                                                                                       ":'"
+                                                                                       "Filesystem'"
+                                                                                       "}") "," VM(
+            ON_CLAIM("1", "a.b") "," ON_CLAIM("2", "token") "," ON_CLAIM("3", "files")));
+    pod = pod_of(&p);
+    c = container_of(pod);
+    assert_int_equal(json_count(json_get(c, "volumeDevices")), 2);
+    assert_int_equal(json_count(json_get(c, "volumeMounts")), 5);
+    assert_string_equal(json_text(named(json_get(c, "volumeMounts"), "files"), "mountPath"),
+                        "/export-volumes/files");
+    assert_string_equal(
+        json_text(named(json_at(pod, "spec.volumes"), "manifest-data"), "configMap.name"),
+        "exporter-vm-manifest-e");
+    /* a claim named "token" is not the token */
+    assert_string_equal(
+        json_text(named(json_at(pod, "spec.volumes"), "token"), "secret.secretName"),
+        "export-token-e");
+    for (const struct json *v = json_first(json_at(pod, "spec.volumes")); v; v = json_next(v)) {
+        assert_true(strlen(json_text(v, "name")) <= 63);
+        assert_null(strchr(json_text(v, "name"), '.'));
+    }
+    table = env_of(pod, "VMEXPORT_VOLUMES");
+    assert_true(str_starts(table, "a.b disk "));
+    assert_non_null(strstr(table, "\ntoken disk "));
+    assert_non_null(strstr(table, "\nfiles archive "));
+}
+
+/* ---- when it is replaced ---- */
+
+static void replacements(void **state)
+{
+#define OWN_POD(status) "{'kind':'Pod','metadata':{'name':'virt-export-e'},'status':" status "}"
+    static const struct {
+        const char *name, *change;
+        long later;
+        const char *steps, *status;
+        long again; /* from now; 0: as ever */
+    } rows[] = {
+        {"nothing", NULL, 0, "", "Ready: Ready=True PodReady", 0},
+        {"failed at once", OWN_POD("{'phase':'Failed'}"), 0, "", "Pending: Ready=False Unknown", 5},
+        {"failed, four seconds on", OWN_POD("{'phase':'Failed'}"), 4, "",
+         "Pending: Ready=False Unknown", 1},
+        {"failed, five seconds on", OWN_POD("{'phase':'Failed'}"), 5, "delete Pod virt-export-e",
+         "Pending: Ready=False Unknown", 0},
+        {"ended", OWN_POD("{'phase':'Succeeded'}"), 60, "delete Pod virt-export-e",
+         "Terminated: Ready=False PodCompleted", 0},
+        {"made for something else",
+         "{'kind':'Pod','metadata':{'name':'virt-export-e','annotations':{'" MADE_FOR "':'x'}}}", 0,
+         "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
+        {"it does not say what for",
+         "{'kind':'Pod','metadata':{'name':'virt-export-e','annotations':null}}", 0,
+         "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
+        {"made for something else, and on its way out",
+         "{'kind':'Pod','metadata':{'name':'virt-export-e','deletionTimestamp':'x','annotations':"
+         "null}}",
+         0, "", "Pending: Ready=False PodTerminating", 0},
+        {"another token",
+         TO_EXPORT("'spec':{'tokenSecretRef':'mine'}") "," SECRET("mine", "{'token':'YWJj'}"), 0,
+         "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
+        {"another user",
+         "{'kind':'VirtualMachineExport','metadata':{'name':'e','annotations':{"
+         "'vmexport.io/run-as':'1:1'}}}",
+         0, "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
+        {"other labels",
+         "{'kind':'VirtualMachineExport','metadata':{'name':'e','labels':{'x':'y'}}}", 0, "",
+         "Ready: Ready=True PodReady", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        cleanup_paper struct paper p;
+        cleanup_str struct str status = STR_INIT;
+
+        paper_start(&p, "{}", CLAIM);
+        paper_settle(&p, rows[i].name);
+        paper_add(&p, rows[i].change);
+        p.now += rows[i].later;
+        str_printf(&status, "%s, PVCReady=True PVCBound", rows[i].status);
+        assert_plan(&p, rows[i].name, rows[i].steps, str_get(&status));
+        assert_int_equal(p.plan.look_again, rows[i].again ? p.now + rows[i].again : NOW + 3600);
+        if (strstr(rows[i].name, "on its way out"))
+            continue;
+        p.now += rows[i].again;
+        paper_settle(&p, rows[i].name);
+        assert_string_equal(json_text(p.plan.status, "phase"), "Ready");
+    }
+}
+
+static void events_say_why(void **state)
+{
+    cleanup_paper struct paper p;
+
+    (void)state;
+    paper_start(&p, "{}", CLAIM);
+    paper_settle(&p, "claim");
+    paper_add(&p, OWN_POD("{'phase':'Succeeded'}"));
+    p.now += 5;
+    paper_look(&p);
+    assert_string_equal(p.plan.steps[0].event.type, "Warning");
+    assert_string_equal(p.plan.steps[0].event.reason, "ExporterPodFailedOrCompleted");
+    assert_string_equal(p.plan.steps[0].event.message,
+                        "Exporter pod ns/virt-export-e is in phase Succeeded");
+    paper_add(&p, OWN_POD("{'phase':'Running'}"));
+    cache_touch(&p.cache, "ns/e");
+    paper_look(&p);
+    assert_string_equal(p.plan.steps[0].event.reason, "ExporterPodOutdated");
+    assert_string_equal(p.plan.steps[0].uid,
+                        json_text(paper_get(&p, "Pod", "virt-export-e"), "metadata.uid"));
+    paper_add(&p, POD("p", "disk", "Running"));
+    paper_look(&p);
+    assert_string_equal(p.plan.steps[0].event.reason, "ExportPaused");
+    assert_says("in use", p.plan.steps[0].event.message, "is in use by pod p");
+}
+
+/* The same after it is merely replaced, another after somebody may have written. */
+static void the_identity_of_a_volume(void **state)
+{
+    cleanup_paper struct paper p;
+    cleanup_free char *first = NULL, *second = NULL;
+
+    (void)state;
+    paper_start(&p, "{}", CLAIM);
+    first = strdup(env_of(pod_of(&p), "VMEXPORT_VOLUMES"));
+    paper_settle(&p, "claim");
+    paper_remove(&p, "Pod", "virt-export-e");
+    assert_string_equal(env_of(pod_of(&p), "VMEXPORT_VOLUMES"), first);
+    cache_forget(&p.cache, "ns/e");
+    assert_string_equal(env_of(pod_of(&p), "VMEXPORT_VOLUMES"), first);
+    paper_add(&p, POD("p", "disk", "Running"));
+    paper_settle(&p, "in use");
+    paper_remove(&p, "Pod", "p");
+    second = strdup(env_of(pod_of(&p), "VMEXPORT_VOLUMES"));
+    assert_string_not_equal(second, first);
+    paper_settle(&p, "free");
+    paper_remove(&p, "Pod", "virt-export-e");
+    assert_string_equal(env_of(pod_of(&p), "VMEXPORT_VOLUMES"), second);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_pod_of_a_claim),
+        cmocka_unit_test(settings_reach_it),
+        cmocka_unit_test(labels_of_the_export),
+        cmocka_unit_test(run_as),
+        cmocka_unit_test(nodes),
+        cmocka_unit_test(the_settings_affinity_counts),
+        cmocka_unit_test(volumes_of_each_kind),
+        cmocka_unit_test(replacements),
+        cmocka_unit_test(events_say_why),
+        cmocka_unit_test(the_identity_of_a_volume),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
