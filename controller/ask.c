@@ -52,9 +52,11 @@ static int ask_token(struct apply *apply, struct world *world, const char *name,
     return 0;
 }
 
+enum { EXPAND_AGAIN_SECONDS = 60 };
+
 /*
  * KubeVirt writes out what the instancetype and the preference stand for. Where it is not there to
- * do so, or cannot, the machine's manifest keeps the reference.
+ * do so, or cannot, the machine's manifest keeps the reference, and disks are given out meanwhile.
  */
 static int ask_expansion(struct apply *apply, struct world *world, const char *name,
                          struct err *err)
@@ -70,11 +72,11 @@ static int ask_expansion(struct apply *apply, struct world *world, const char *n
                      world->ns, name),
         &expanded, err);
 
-    if (rc == -KUBE_TRANSPORT || rc == -KUBE_SERVER || rc == -KUBE_CANCELLED ||
-        rc == -KUBE_TIMEOUT || rc == -KUBE_TOO_MANY_REQUESTS)
+    if (rc == -KUBE_CANCELLED)
         return rc;
     json_free(memo->expanded);
     memo->expanded = rc == 0 ? expanded : NULL;
+    memo->expand_again = world->now + EXPAND_AGAIN_SECONDS;
     set(&memo->vm_version, json_text(vm, "metadata.resourceVersion"));
     return 0;
 }

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 /* What is outside of every export and the same for all; never changed once it is in place. */
 struct surroundings {
@@ -43,6 +44,7 @@ struct memo {
     enum token_state token;
     char *vm_version;      /* of the machine that was expanded */
     struct json *expanded; /* NULL: could not be */
+    time_t expand_again;   /* then it is asked for again at this time */
     unsigned touched;      /* how often a foreign pod was seen at one of its volumes */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What all children of an export have in common. */
 #include "base/cleanup.h"
+#include "base/json_merge.h"
 #include "plan.h"
 
 #include <assert.h>
@@ -60,6 +61,7 @@ bool child_taken(struct children *children, enum kind kind, const char *name,
 
     if (!object || world_owns(world, object))
         return false;
+    plan_look_again(children->plan, world->now + TAKEN_SECONDS);
     child_trouble(
         children, "NameTaken",
         world_printf(world,
@@ -69,20 +71,28 @@ bool child_taken(struct children *children, enum kind kind, const char *name,
     return true;
 }
 
-/* Puts the value at `path` of `from` into the same place of the patch; null when there is none. */
-static void patch_field(struct json *patch, const char *path, const struct json *from)
+/* What makes `to` of `from`: keys that somebody has added to an object are taken away. */
+static struct json *change(const struct json *from, const struct json *to)
 {
-    const struct json *value = json_get(from, path);
+    if (json_kind(from) == JSON_OBJECT && json_kind(to) == JSON_OBJECT)
+        return json_merge_patch(from, to);
+    return to ? json_copy(to) : json_new_null();
+}
+
+/* Puts into the patch what makes the value at `path` of `to` of the one of `from`. */
+static void patch_field(struct json *patch, const char *path, const struct json *from,
+                        const struct json *to)
+{
     const char *dot = strchr(path, '.');
     cleanup_free char *key = dot ? strndup(path, (size_t)(dot - path)) : NULL;
 
     if (!dot) {
-        json_put(patch, path, value ? json_copy(value) : json_new_null());
+        json_put(patch, path, change(json_get(from, path), json_get(to, path)));
         return;
     }
     if (!json_get(patch, key))
         json_set(patch, key, json_new_object());
-    patch_field(json_edit(patch, key), dot + 1, json_get(from, key));
+    patch_field(json_edit(patch, key), dot + 1, json_get(from, key), json_get(to, key));
 }
 
 void child_ensure(struct children *children, enum kind kind, const char *name,
@@ -105,7 +115,7 @@ void child_ensure(struct children *children, enum kind kind, const char *name,
     patch = world_keep(children->world, json_new_object());
     for (; *fields; fields++)
         if (!json_equal(json_at(have, *fields), json_at(object, *fields)))
-            patch_field(patch, *fields, object);
+            patch_field(patch, *fields, have, object);
     if (!json_first(patch))
         return;
     step = plan_step(children->plan, STEP_PATCH, kind, name);

@@ -40,12 +40,16 @@ static const struct json *machine(struct children *children)
     if (!source->expandable || !version ||
         (!json_at(source->vm, "spec.instancetype") && !json_at(source->vm, "spec.preference")))
         return source->vm;
-    if (!world->memo->vm_version || strcmp(world->memo->vm_version, version)) {
+    if (!world->memo->vm_version || strcmp(world->memo->vm_version, version) ||
+        (!world->memo->expanded && world->memo->expand_again <= world->now)) {
         children->plan->need = NEED_EXPANSION;
         children->plan->need_name = source->vm_name;
         return NULL;
     }
-    return world->memo->expanded ? world->memo->expanded : source->vm;
+    if (world->memo->expanded)
+        return world->memo->expanded;
+    plan_look_again(children->plan, world->memo->expand_again);
+    return source->vm;
 }
 
 static struct json *build(struct children *children, const struct json *vm)

@@ -27,12 +27,17 @@ static const char *mount_path(struct world *world, const struct volume *volume)
                         names_volume(volume->claim).text);
 }
 
-/* Another value for each state that a foreign pod may have left the volume in. */
+/*
+ * Another value for each state that a foreign pod may have left the volume in. A claim that is
+ * restored for the export goes by its name: it has no uid yet when its pod is made along with it.
+ */
 static const char *identity(struct children *children, const struct volume *volume)
 {
+    const char *which =
+        children->source->restored ? volume->claim : json_text(volume->pvc, "metadata.uid");
     cleanup_json struct json *parts =
-        json_format("[%s,%s,%d]", json_text(children->world->export, "metadata.uid"),
-                    json_text(volume->pvc, "metadata.uid"), (int)children->generation);
+        json_format("[%s,%s,%d]", json_text(children->world->export, "metadata.uid"), which,
+                    (int)children->generation);
     cleanup_str struct str digest = STR_INIT;
 
     kind_digest(parts, &digest);

@@ -29,6 +29,19 @@ static struct json *tls_of(const struct settings *settings)
                        settings->ingress_tls_secret);
 }
 
+/* Of a time when this controller was in direct mode. */
+static void remove_ingress(struct children *children, const char *name)
+{
+    const struct json *have = world_get(children->world, KIND_INGRESS, name);
+    struct step *step;
+
+    if (!have || !world_owns(children->world, have))
+        return;
+    step = plan_step(children->plan, STEP_DELETE, KIND_INGRESS,
+                     world_printf(children->world, "%s", name));
+    step->uid = json_text(have, "metadata.uid");
+}
+
 /* One Ingress for each export; the path is the one that the export pod answers itself. Where no
  * class is set, the cluster may have put its default one in. */
 void child_ingress(struct children *children)
@@ -41,8 +54,10 @@ void child_ingress(struct children *children)
     cleanup_json struct json *metadata = child_metadata(children, name.text, false);
     struct json *ingress;
 
-    if (settings->external != EXTERNAL_DIRECT)
+    if (settings->external != EXTERNAL_DIRECT) {
+        remove_ingress(children, name.text);
         return;
+    }
     json_put(metadata, "annotations", json_copy(settings->ingress_annotations));
     ingress = world_keep(
         world,

@@ -101,12 +101,27 @@ static void on_surroundings(void *ctx)
     struct daemon *daemon = ctx;
 
     pthread_mutex_lock(&daemon->lock);
-    for (int kind = 0; kind < KINDS; kind++)
-        if (daemon->reflectors[kind] && kind_table[kind].optional &&
-            !kube_reflector_served(daemon->reflectors[kind]))
-            kube_reflector_wake(daemon->reflectors[kind]);
     if (daemon->keeper)
         surroundings_wake(daemon->keeper);
+    pthread_mutex_unlock(&daemon->lock);
+}
+
+/* A kind that was missing may be there now. */
+static void on_crd(void *ctx, const char *name)
+{
+    struct daemon *daemon = ctx;
+
+    pthread_mutex_lock(&daemon->lock);
+    for (int kind = 0; kind < KINDS; kind++) {
+        cleanup_str struct str crd = STR_INIT;
+
+        if (!kind_table[kind].optional || !daemon->reflectors[kind] ||
+            kube_reflector_served(daemon->reflectors[kind]))
+            continue;
+        kind_crd_name((enum kind)kind, &crd);
+        if (strcmp(str_get(&crd), name) == 0)
+            kube_reflector_wake(daemon->reflectors[kind]);
+    }
     pthread_mutex_unlock(&daemon->lock);
 }
 
@@ -393,6 +408,7 @@ static int prepare(struct daemon *daemon, struct err *err)
     daemon->routes = (struct routes){.cache = &daemon->cache,
                                      .queue = daemon->queue,
                                      .surroundings = on_surroundings,
+                                     .crd = on_crd,
                                      .ctx = daemon};
     kube_client_observe(daemon->client, telemetry_request, NULL);
     daemon->events =

@@ -119,6 +119,14 @@ void plan_make(struct world *world, struct plan *plan)
     plan_look_again(plan, end);
     if (!source_examine(world, &source))
         return;
+    if (source.count > SOURCE_VOLUMES_MAX)
+        source_not_ready(&source, "TooManyVolumes",
+                         world_printf(world,
+                                      "the source has %zu volumes, and an export gives out %d at "
+                                      "most: export claims of it one by one",
+                                      source.count, SOURCE_VOLUMES_MAX));
+    if (source.look_after)
+        plan_look_again(plan, world->now + source.look_after);
     children.service = named(world, names_service(names, world->name));
     children.token = token ? token : named(world, names_token(names, world->name));
     children.tls = named(world, names_tls(names, world->name));

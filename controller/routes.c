@@ -169,6 +169,12 @@ static void tell_surroundings(struct routes *routes, const struct json *o)
     routes->surroundings(routes->ctx);
 }
 
+static void route_crd(struct routes *routes, const struct json *o)
+{
+    routes->crd(routes->ctx, name_of(o));
+    tell_surroundings(routes, o);
+}
+
 static void route_ingress(struct routes *routes, const struct json *o)
 {
     owner_export(routes, o);
@@ -234,7 +240,7 @@ static void (*const table[KINDS])(struct routes *routes, const struct json *o) =
     [KIND_VMSNAPSHOTCONTENT] = route_content,
     [KIND_VOLUMESNAPSHOT] = route_volumesnapshot,
     [KIND_KUBEVIRT] = tell_surroundings,
-    [KIND_CRD] = tell_surroundings,
+    [KIND_CRD] = route_crd,
 };
 
 /* What a change concerned before, it concerns now, too: volumes may have been taken off a machine. */

@@ -14,6 +14,7 @@ struct routes {
     struct kube_queue *queue;
     atomic_bool live; /* changes are seen as they happen: what is listed at start is no change */
     void (*surroundings)(void *ctx); /* something that concerns all exports may have changed */
+    void (*crd)(void *ctx, const char *name); /* a CRD came, changed or went */
     void *ctx;
 };
 

@@ -26,7 +26,10 @@ struct volume {
     bool shared; /* it may be mounted on several nodes at once */
 };
 
-enum { SOURCE_VOLUMES_MAX = 256 };
+enum {
+    SOURCE_VOLUMES_MAX = 256,
+    TAKEN_SECONDS = 10, /* until a name that somebody else has taken is looked at again */
+};
 
 struct source {
     bool available;         /* the volumes can be read now */
@@ -40,6 +43,7 @@ struct source {
     const struct json *vm; /* for the manifests; NULL: none */
     bool expandable;       /* `vm` is a live machine: KubeVirt can expand its instancetype */
     struct json *restored; /* an array of PVCs to be made; NULL: none */
+    int look_after;        /* seconds: what is waited for is not told by a watch; 0: it is */
 };
 
 /* False when the source is of no kind that we know: then nothing is done about the export. */

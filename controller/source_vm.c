@@ -165,13 +165,7 @@ void source_vm(struct world *world, const char *name, struct source *out)
     out->vm = vm;
     out->expandable = true;
     collect(world, name, vm, out, &waits);
-    if (running(world, name, out) || in_use(world, name, out))
-        return;
-    if (waits.type) {
-        not_populated(world, name, &waits, out);
-        return;
-    }
-    if (!out->count) {
+    if (!out->count && !waits.type) {
         out->skipped = true;
         source_not_ready(out, "VMNoVolumes",
                          world_printf(world,
@@ -180,5 +174,10 @@ void source_vm(struct world *world, const char *name, struct source *out)
                                       world->ns, name));
         return;
     }
-    out->available = true;
+    if (running(world, name, out) || in_use(world, name, out))
+        return;
+    if (waits.type)
+        not_populated(world, name, &waits, out);
+    else
+        out->available = true;
 }

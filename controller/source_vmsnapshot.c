@@ -116,6 +116,7 @@ static bool restore(struct world *world, const struct json *content, const struc
         pvc = world_keep(world, restored_claim(world, name.text, backup, snapshot, disk));
         json_append(out->restored, json_copy(pvc));
     } else if (!world_owns(world, pvc)) {
+        out->look_after = TAKEN_SECONDS;
         not_created(out, "NameTaken",
                     world_printf(world,
                                  "PersistentVolumeClaim %s/%s, into which the disk '%s' would be "
@@ -128,6 +129,27 @@ static bool restore(struct world *world, const struct json *content, const struc
     volume.saved = json_get(backup, "persistentVolumeClaim");
     source_add(out, &volume);
     return true;
+}
+
+/* Nobody has a reason to use a restored claim; who does may write to it all the same. */
+static bool in_use(struct world *world, struct source *out)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        const struct json *user = volume_user(world, out->volumes[i].pvc);
+
+        if (!user)
+            continue;
+        out->in_use = true;
+        source_not_ready(out, "InUse",
+                         world_printf(world,
+                                      "PersistentVolumeClaim %s/%s, which was restored for this "
+                                      "export, is in use by pod %s: the export goes on when that "
+                                      "pod has ended or is deleted",
+                                      world->ns, out->volumes[i].claim,
+                                      json_text(user, "metadata.name")));
+        return true;
+    }
+    return false;
 }
 
 /* Told in a condition of its own, as the pod may be there long before. */
@@ -170,7 +192,7 @@ static void restore_all(struct world *world, const char *name, const struct json
         return;
     }
     out->own = restored_state(out);
-    out->available = true;
+    out->available = !in_use(world, out);
 }
 
 void source_vmsnapshot(struct world *world, const char *name, struct source *out)

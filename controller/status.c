@@ -121,14 +121,6 @@ static struct pod_state of_pod(struct world *world, const struct json *pod)
                                            name, phase));
 }
 
-static bool step_on_pod(const struct plan *plan, enum step_what what)
-{
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->steps[i].kind == KIND_POD && plan->steps[i].what == what)
-            return true;
-    return false;
-}
-
 static struct pod_state state_of(struct children *children)
 {
     struct world *world = children->world;
@@ -142,10 +134,8 @@ static struct pod_state state_of(struct children *children)
     if (!source->available)
         return (struct pod_state){source->skipped ? "Skipped" : "Pending", source->ready};
     if (!pod)
-        return pending("PodPending", step_on_pod(children->plan, STEP_CREATE)
-                                         ? world_printf(world, "Exporter pod %s/%s is starting",
-                                                        world->ns, name.text)
-                                         : "Exporter pod is about to be made");
+        return pending("PodPending",
+                       world_printf(world, "Exporter pod %s/%s is starting", world->ns, name.text));
     return of_pod(world, pod);
 }
 

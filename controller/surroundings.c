@@ -113,6 +113,17 @@ static void describe(const struct authority *authority, struct surroundings *aro
     around->ca_bundle = strdup(authority->bundle);
 }
 
+/* While the Secret's cannot be used, the last CA that could goes on being used. */
+static void describe_last(struct surroundings_keeper *keeper, struct surroundings *around)
+{
+    struct signer *signer = keeper->config.signer;
+
+    pthread_rwlock_rdlock(&signer->lock);
+    if (signer->authority)
+        describe(signer->authority, around);
+    pthread_rwlock_unlock(&signer->lock);
+}
+
 /* Puts the Secret's CA in place; none when there is no Secret yet. */
 static int load_ca(struct surroundings_keeper *keeper, struct surroundings *around, struct err *err)
 {
@@ -120,8 +131,10 @@ static int load_ca(struct surroundings_keeper *keeper, struct surroundings *arou
     cleanup_json struct json *secret = ca_secret(keeper);
     struct authority *authority, *before;
 
-    if (!secret)
+    if (!secret) {
+        describe_last(keeper, around);
         return 0;
+    }
     authority = calloc(1, sizeof(*authority));
     if (!authority || authority_load(secret, authority, err) < 0) {
         if (authority)
@@ -247,6 +260,7 @@ static time_t look(struct surroundings_keeper *keeper, bool leads)
     check_group(keeper);
     if (step_ca(keeper, leads, now, &next, &err) < 0 || load_ca(keeper, around, &err) < 0) {
         say(keeper, err.msg);
+        describe_last(keeper, around);
         next = now + RETRY_SECONDS;
     } else {
         say(keeper, NULL);

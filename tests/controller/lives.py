@@ -192,6 +192,11 @@ class Life:
         self.w, self.life, self.audit, self.wanted = World(plane), life, audit, wanted
         self.w.patience = WITHIN
 
+    def begin(self):
+        """Up to its first point; gives the World."""
+        next(self.life(self.w))
+        return self.w
+
     def undisturbed(self):
         points = []
         for _ in self.life(self.w):

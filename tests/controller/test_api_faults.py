@@ -74,6 +74,16 @@ def test_watches_that_are_cut_at_random_bytes(plane):
 
 
 @alone
+def test_connections_that_are_cut_every_few_seconds(plane):
+    """As by a balancer with a short temper: a watch that went well for a while begins anew at once."""
+    with Stage(plane) as s:
+        for _ in range(7):
+            time.sleep(4)
+            s.proxy.cut_all()
+        s.lives(seconds=10)
+
+
+@alone
 def test_watches_that_come_in_pieces_of_few_bytes(plane):
     with Stage(plane, start=False) as s, s.proxy.rule(split_watch(SEED), verbs="watch"):
         s.controller.start()
@@ -362,7 +372,7 @@ def test_it_ends_soon_whatever_hangs(plane):
             time.sleep(0.5)
             start = time.monotonic()
             code = s.controller.stop()
-            check(time.monotonic() - start < 5 * SLOW, f"with {what} hanging, it ended after {time.monotonic() - start:.1f} s")
+            check(time.monotonic() - start < 8 * SLOW, f"with {what} hanging, it ended after {time.monotonic() - start:.1f} s")
             equal(code, 0, f"exit code, with {what} hanging")
             w.close()
 
@@ -378,13 +388,12 @@ def test_nothing_leaks(plane):
             with s.proxy.rule(cut_watch(seed, 3000), verbs="watch", times=5), s.proxy.rule(answer(500), nth=3, times=3, **WRITES), \
                     s.proxy.rule(cut_after(), nth=8, times=2, **WRITES), s.proxy.rule(error_event(410, 1), verbs="watch", nth=6, times=5):
                 s.proxy.cut_all()
-                s.lives((claim,) * 6)
+                s.lives((claim,) * 6, 90)
         trouble(SEED)
         time.sleep(2)
         before = used()
         for round_ in range(5):
             trouble(SEED + round_)
-        s.lives()
         time.sleep(2)
         after = used()
         print(f"# MiB, descriptors and threads: {before} before, {after} after", flush=True)

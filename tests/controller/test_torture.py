@@ -17,7 +17,7 @@ import fixture
 from faultproxy import CUT, Action, FaultProxy
 from fixture import NAMESPACE, Controller, alone, check, equal, eventually
 from harness import SLOW
-from lives import Audit, Life, claim, machine, objects, snapshot
+from lives import LIVES, Audit, Life, claim, machine, objects, snapshot
 from world import World
 
 FLAGS = ["--external=direct", "--external-host=exports.example.test"]
@@ -164,10 +164,7 @@ def test_killed_while_there_is_no_authority_yet(plane):
 @alone
 def test_a_restart_writes_nothing(plane):
     with Torture(plane) as t:
-        worlds = []
-        for life in (claim, machine, snapshot):
-            worlds.append(World(plane))
-            next(life(worlds[-1]))
+        worlds = [Life(plane, life, t.audit).begin() for life in LIVES]
         for w in worlds:
             w.settled()
         before = [objects(w) for w in worlds]

@@ -208,8 +208,8 @@ static inline void paper_remove(struct paper *p, const char *kind, const char *n
 
 /* ---- setting up ---- */
 
-/* {'ca','signers','signer','host','cert','gate'}, each may be left out. */
-static inline void paper_surround(struct paper *p, const char *text)
+/* {'ca','signers','signer','host','cert','gate'}, each may be left out. True when they differ. */
+static inline bool paper_surround(struct paper *p, const char *text)
 {
     cleanup_json struct json *from = json_format(text);
     struct surroundings *around = calloc(1, sizeof(*around));
@@ -223,7 +223,7 @@ static inline void paper_surround(struct paper *p, const char *text)
     for (size_t i = 0; i < COUNT(fields); i++)
         if (json_text(from, fields[i].key))
             *fields[i].to = strdup(json_text(from, fields[i].key));
-    cache_surround(&p->cache, around);
+    return cache_surround(&p->cache, around);
 }
 
 #define SIGNED "'ca':'CA','signers':'s1 ','signer':'s1'"
@@ -310,6 +310,7 @@ static inline void paper_answer(struct paper *p)
     }
     json_free(memo->expanded);
     memo->expanded = p->expanded ? json_copy(p->expanded) : NULL;
+    memo->expand_again = p->now + 60;
     paper_set(&memo->vm_version, json_text(paper_get(p, "VirtualMachine", p->plan.need_name),
                                            "metadata.resourceVersion"));
 }

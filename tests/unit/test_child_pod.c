@@ -57,7 +57,7 @@ static void the_pod_of_a_claim(void **state)
                 "{'name':'token','secret':{'secretName':'export-token-e'}},"
                 "{'name':'run','emptyDir':{'medium':'Memory','sizeLimit':'64Mi'}},"
                 "{'name':'manifest-data','downwardAPI':{'items':[{'path':'export-name','fieldRef':"
-                "{'fieldPath':\"metadata.annotations['vmexport.io/export-name']\"}}]}},"
+                "{'fieldPath':'metadata.annotations[\\u0027vmexport.io/export-name\\u0027]'}}]}},"
                 "{'name':'disk','persistentVolumeClaim':{'claimName':'disk','readOnly':true}}]");
     assert_json("mounts", json_get(c, "volumeMounts"),
                 "[{'name':'certificates','mountPath':'/cert','readOnly':true},"
@@ -249,14 +249,9 @@ static void volumes_of_each_kind(void **state)
     const char *table;
 
     (void)state;
-    paper_start(
-        &p, "{}",
-        EXPORT_VM "," PVC("a.b") "," PVC("token") "," PVC("files") "," TO_PVC("files", "'spec':{'"
-                                                                                       "volumeMode'"
-                                                                                       ":'"
-                                                                                       "Filesystem'"
-                                                                                       "}") "," VM(
-            ON_CLAIM("1", "a.b") "," ON_CLAIM("2", "token") "," ON_CLAIM("3", "files")));
+    paper_start(&p, "{}", EXPORT_VM "," PVC("a.b") "," PVC("token") "," PVC("files"));
+    paper_add(&p, TO_PVC("files", "'spec':{'volumeMode':'Filesystem'}"));
+    paper_add(&p, VM(ON_CLAIM("1", "a.b") "," ON_CLAIM("2", "token") "," ON_CLAIM("3", "files")));
     pod = pod_of(&p);
     c = container_of(pod);
     assert_int_equal(json_count(json_get(c, "volumeDevices")), 2);

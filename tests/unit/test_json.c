@@ -225,6 +225,126 @@ static void builds(void **state)
     assert_string_equal(str_get(&out), "{\"s\":\"a\\\"b\",\"a\":[9007199254740991,\"\"]}");
 }
 
+/* ---- paths ---- */
+
+static void values_at_paths(void **state)
+{
+    cleanup_json struct json *json = json_format(
+        "{'a':{'b':{'c':'x','n':1}},'':{'':'e'},'l':[{'c':'y'}],'d.e':'z','s':'t','o':null}");
+
+    (void)state;
+    assert_string_equal(json_text(json, "a.b.c"), "x");
+    assert_string_equal(json_text(json, "s"), "t");
+    assert_ptr_equal(json_at(json, ""), json);
+    assert_null(json_text(json, "a.b.n")); /* no string */
+    assert_int_equal(json_kind(json_at(json, "a.b.n")), JSON_NUMBER);
+    assert_null(json_at(json, "a.b.x"));
+    assert_null(json_at(json, "a.x.c"));
+    assert_null(json_at(json, "s.t"));
+    assert_null(json_at(json, "l.c")); /* lists have no keys */
+    assert_null(json_at(json, "d.e")); /* a key with a dot is no path */
+    assert_string_equal(json_string(json_get(json, "d.e")), "z");
+    assert_non_null(json_at(json, "o"));
+    assert_null(json_at(json, "o.x"));
+    assert_null(json_at(json, "A.b.c"));
+    assert_null(json_at(NULL, "a"));
+    assert_null(json_text(NULL, "a.b"));
+}
+
+static void numbers(void **state)
+{
+    cleanup_json struct json *json = json_format("{'n':7,'m':-1.5,'s':'7','t':true}");
+
+    (void)state;
+    assert_true(json_number(json_get(json, "n"), 3) == 7);
+    assert_true(json_number(json_get(json, "m"), 3) == -1.5);
+    assert_true(json_number(json_get(json, "s"), 3) == 3);
+    assert_true(json_number(json_get(json, "t"), 3) == 3);
+    assert_true(json_number(NULL, 3) == 3);
+}
+
+/* ---- comparing and copying ---- */
+
+static void equal_trees(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } rows[] = {
+        {"1", "1", true},
+        {"1", "'1'", false},
+        {"1", "2", false},
+        {"true", "false", false},
+        {"null", "null", true},
+        {"null", "false", false},
+        {"'a'", "'A'", false},
+        {"[]", "{}", false},
+        {"[1,2]", "[1,2]", true},
+        {"[1,2]", "[2,1]", false},
+        {"[1]", "[1,1]", false},
+        {"{'a':1,'b':2}", "{'b':2,'a':1}", true},
+        {"{'a':1}", "{'A':1}", false},
+        {"{'a':1}", "{'a':1,'b':2}", false},
+        {"{'a':1,'b':2}", "{'a':1}", false},
+        {"{'a':{'b':[{'c':null}]}}", "{'a':{'b':[{'c':null}]}}", true},
+        {"{'a':{'b':[{'c':null}]}}", "{'a':{'b':[{}]}}", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        cleanup_json struct json *a = json_format(rows[i].a), *b = json_format(rows[i].b);
+
+        if (json_equal(a, b) != rows[i].equal || json_equal(b, a) != rows[i].equal)
+            fail_msg("%s and %s", rows[i].a, rows[i].b);
+        assert_true(json_equal(a, a));
+        assert_false(json_equal(a, NULL));
+        assert_false(json_equal(NULL, b));
+    }
+    assert_true(json_equal(NULL, NULL));
+}
+
+static void copies_are_ones_own(void **state)
+{
+    cleanup_json struct json *json = json_format("{'a':{'b':1},'c':[2]}");
+    cleanup_json struct json *copy = json_copy(json), *part = json_copy(json_get(json, "a"));
+
+    (void)state;
+    assert_true(json_equal(copy, json));
+    json_put(json_edit(copy, "a"), "b", json_new_bool(true));
+    assert_false(json_equal(copy, json));
+    assert_true(json_number(json_at(json, "a.b"), 0) == 1);
+    assert_null(json_next(part));
+}
+
+/* ---- changing ---- */
+
+static void changes(void **state)
+{
+    cleanup_json struct json *json = json_format("{'a':1,'b':{'c':2},'l':[3,4]}");
+    cleanup_json struct json *taken = NULL;
+    cleanup_str struct str out = STR_INIT;
+    struct json *list;
+
+    (void)state;
+    json_put(json, "a", json_new_string("one"));
+    json_put(json, "n", json_new_null());
+    json_put(json_edit(json, "b"), "d", json_new_bool(false));
+    taken = json_take(json_edit(json, "b"), "c");
+    assert_true(json_number(taken, 0) == 2);
+    assert_null(json_take(json, "c"));
+    assert_null(json_edit(json, "b.c"));
+    assert_null(json_edit(NULL, "b"));
+    list = json_edit(json, "l");
+    assert_true(json_number(json_edit_next(json_edit_first(list)), 0) == 4);
+    assert_null(json_edit_next(json_edit_next(json_edit_first(list))));
+    assert_null(json_edit_first(NULL));
+    json_append(list, json_new_object());
+    json_put(json_edit_next(json_edit_next(json_edit_first(list))), "x", json_new_number(5));
+    json_print(json, 0, &out);
+    assert_string_equal(str_get(&out), "{\"a\":\"one\",\"b\":{\"d\":false},"
+                                       "\"l\":[3,4,{\"x\":5}],\"n\":null}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +357,11 @@ int main(void)
         cmocka_unit_test(readers_take_wrong_kinds),
         cmocka_unit_test(sorted_is_by_bytes),
         cmocka_unit_test(builds),
+        cmocka_unit_test(values_at_paths),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(equal_trees),
+        cmocka_unit_test(copies_are_ones_own),
+        cmocka_unit_test(changes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,10 @@ static void conditions(void **state)
          "has no volumes that can be exported"},
         {"no volumes on claims", EXPORT_VM "," VM("{'name':'c','containerDisk':{}}"),
          "Skipped: Ready=False VMNoVolumes", "Virtual Machine ns/vm has no volumes"},
+        {"no volumes, and running", EXPORT_VM "," VM("") "," VMI("Running"),
+         "Skipped: Ready=False VMNoVolumes", "has no volumes"},
+        {"two that are not there", EXPORT_VM "," VM(ON_CLAIM("a", "one") "," ON_CLAIM("b", "two")),
+         NOT("VolumesNotPopulated"), "ns/one of volume 'a'"},
         {"no template", EXPORT_VM ",{'kind':'VirtualMachine','metadata':{'name':'vm'}}",
          "Skipped: Ready=False VMNoVolumes", "has no volumes"},
         {"a claim that is not there", EXPORT_VM "," VM(ON_CLAIM("a", "disk")),
@@ -329,6 +333,13 @@ static void an_instancetype_that_is_left(void **state)
                "Ready: Ready=True PodReady, InstancetypeExpanded=False LeftReferenced");
     manifest_of(&p, &vm);
     assert_string_equal(json_text(vm, "spec.instancetype.name"), "small");
+    assert_int_equal(p.plan.look_again, NOW + 60);
+    p.now += 59;
+    paper_look_once(&p);
+    assert_int_equal(p.plan.need, NEED_NOTHING);
+    p.now++;
+    paper_look_once(&p);
+    assert_int_equal(p.plan.need, NEED_EXPANSION); /* KubeVirt may be there by now */
     paper_add(&p, VMI("Running"));
     assert_plan(&p, "in use", NULL, NOT("InUse"));
 }

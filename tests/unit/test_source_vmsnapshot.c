@@ -70,6 +70,8 @@ static void conditions(void **state)
         assert_plan(&p, rows[i].name, NULL, rows[i].status);
         assert_says(rows[i].name, paper_message(&p), rows[i].says);
         step = paper_step(&p, STEP_CREATE, KIND_PVC);
+        if (strstr(rows[i].status, "NameTaken"))
+            assert_int_equal(p.plan.look_again, NOW + 10);
         if (rows[i].restored)
             assert_string_equal(step->name, rows[i].restored);
         else
@@ -225,10 +227,13 @@ static void changes(void **state)
     paper_remove(&p, "VolumeSnapshot", "vs");
     assert_plan(&p, "no VolumeSnapshot", "",
                 "Ready: Ready=True PodReady, VolumesCreated=True AllPVCsReady");
-    /* nobody else counts: the claim is the export's own */
     paper_add(&p, POD("p", "e-disk", "Running"));
-    assert_plan(&p, "a pod at it", "",
-                "Ready: Ready=True PodReady, VolumesCreated=True AllPVCsReady");
+    assert_plan(&p, "a pod at it", "delete Pod virt-export-e in 1 s",
+                "Pending: Ready=False InUse, VolumesCreated=True AllPVCsReady");
+    paper_settle(&p, "a pod at it");
+    assert_int_equal(paper_generation(&p), 1);
+    paper_remove(&p, "Pod", "p");
+    paper_settle(&p, "free");
     paper_add(&p, TO_PVC("e-disk", "'status':{'phase':'Pending'}"));
     assert_plan(&p, "not bound", "",
                 "Ready: Ready=True PodReady, VolumesCreated=False NotAllPVCsReady");

@@ -188,23 +188,12 @@ static void pending(void **state)
     assert_string_equal(since(&p, "forbidden", "PVCReady"), NOW_TEXT);
 }
 
-/* A pod that cannot be made yet: one of that name is there no more in our cache, and not to be. */
-static void about_to_be_made(void **state)
-{
-    cleanup_paper struct paper p;
-
-    (void)state;
-    paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
-    paper_look(&p);
-    assert_string_equal(paper_message(&p), "Exporter pod ns/virt-export-e is starting");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states_of_the_pod), cmocka_unit_test(times_of_transition),
         cmocka_unit_test(what_stays),        cmocka_unit_test(the_token_is_told),
-        cmocka_unit_test(pending),           cmocka_unit_test(about_to_be_made),
+        cmocka_unit_test(pending),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

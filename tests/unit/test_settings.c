@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../controller/settings.h"
+#include "support.h"
+
+static struct settings settings;
+static struct err err;
+
+static int tear_down(void **state)
+{
+    settings_free(&settings);
+    return scratch_tear_down(state);
+}
+
+static int load(const char *a, const char *b, const char *c)
+{
+    char *words[] = {strdup("controller"), a ? strdup(a) : NULL, b ? strdup(b) : NULL,
+                     c ? strdup(c) : NULL, NULL};
+    int rc = settings_load(1 + !!a + !!b + !!c, words, &settings, &err);
+
+    for (size_t i = 0; i < 4; i++)
+        free(words[i]);
+    return rc;
+}
+
+static void loads(const char *a, const char *b, const char *c)
+{
+    settings_free(&settings);
+    if (load(a, b, c) != 0)
+        fail_msg("%s", err.msg);
+}
+
+/* ---- values ---- */
+
+static void defaults(void **state)
+{
+    (void)state;
+    loads(NULL, NULL, NULL);
+    assert_null(settings.kubeconfig);
+    assert_null(settings.context);
+    assert_string_equal(settings.api_group, "export.kubevirt.io");
+    assert_ptr_equal(settings.names, names_of_group("export.kubevirt.io"));
+    assert_string_equal(settings.namespace_, "vmexport");
+    assert_string_equal(settings.cluster_domain, "cluster.local");
+    assert_string_equal(settings.image_pull_policy, "IfNotPresent");
+    assert_int_equal(json_count(settings.image_pull_secrets), 0);
+    assert_string_equal(json_text(settings.resources, "limits.cpu"), "1");
+    assert_string_equal(json_text(settings.resources, "requests.memory"), "64Mi");
+    assert_int_equal(json_kind(settings.tolerations), JSON_ARRAY);
+    assert_int_equal(json_kind(settings.affinity), JSON_OBJECT);
+    assert_null(settings.priority_class);
+    assert_int_equal(settings.run_as_user, 107);
+    assert_int_equal(settings.run_as_group, 107);
+    assert_int_equal(settings.fs_group, -1);
+    assert_int_equal(settings.external, EXTERNAL_PROXY);
+    assert_string_equal(settings.proxy_service, "vmexport-proxy");
+    assert_int_equal(settings.default_ttl, 7200);
+    assert_int_equal(settings.certificate_duration, 7 * 86400);
+    assert_int_equal(settings.ca_duration, 90 * 86400);
+    assert_int_equal(settings.ca_publish, 3600);
+    assert_int_equal(settings.workers, 16);
+    assert_int_equal(settings.lease_duration, 15);
+    assert_int_equal(settings.lease_renew, 10);
+    assert_int_equal(settings.lease_retry, 2);
+    assert_string_equal(settings.log_format, "json");
+}
+
+static void flags(void **state)
+{
+    (void)state;
+    loads("--api-group=export.vmexport.io", "--workers=3", "--default-ttl=90s");
+    assert_ptr_equal(settings.names, names_of_group("export.vmexport.io"));
+    assert_int_equal(settings.workers, 3);
+    assert_int_equal(settings.default_ttl, 90);
+    loads("--image", "registry.example/i:1", "--external=none");
+    assert_string_equal(settings.image, "registry.example/i:1");
+    assert_int_equal(settings.external, EXTERNAL_NONE);
+    loads("--external=direct", "--external-host=h", "--run-as=1:2");
+    assert_int_equal(settings.external, EXTERNAL_DIRECT);
+    assert_int_equal(settings.run_as_user, 1);
+    assert_int_equal(settings.run_as_group, 2);
+    loads("--tolerations=[{key: a, operator: Exists}]", "--node-selector={disk: ssd}",
+          "--image-pull-secrets=[a, b]");
+    assert_string_equal(json_text(json_first(settings.tolerations), "operator"), "Exists");
+    assert_string_equal(json_text(settings.node_selector, "disk"), "ssd");
+    assert_int_equal(json_count(settings.image_pull_secrets), 2);
+    loads("--workers=3", "--workers=4", "--fs-group=36");
+    assert_int_equal(settings.workers, 4); /* the last one */
+    assert_int_equal(settings.fs_group, 36);
+    loads("--kubeconfig=/k=1", "--context=", "--log-format=text");
+    assert_string_equal(settings.kubeconfig, "/k=1");
+    assert_string_equal(settings.context, "");
+}
+
+static void the_file(void **state)
+{
+    char flag[600];
+
+    (void)state;
+    scratch_puts("config.yaml", "workers: 5\n"
+                                "default-ttl: 1h30m\n"
+                                "run-as: \"36:37\"\n"
+                                "pod-labels:\n  a: b\n");
+    snprintf(flag, sizeof(flag), "--config=%s", scratch_path("config.yaml"));
+    loads(flag, "--workers=6", NULL);
+    assert_int_equal(settings.workers, 6); /* a flag beats the file */
+    assert_int_equal(settings.default_ttl, 5400);
+    assert_int_equal(settings.run_as_group, 37);
+    assert_string_equal(json_text(settings.pod_labels, "a"), "b");
+    loads("--workers=7", "--config", scratch_path("config.yaml"));
+    assert_int_equal(settings.workers, 7);
+}
+
+/* ---- what is refused ---- */
+
+static void wrong_flags(void **state)
+{
+    static const struct {
+        const char *a, *b, *says;
+    } rows[] = {
+        {"--nope=1", NULL, "no flag is named --nope: see --help"},
+        {"--worker=1", NULL, "no flag is named --worker"},
+        {"--", NULL, "no flag is named --: see"},
+        {"workers", "3", "'workers' is no flag"},
+        {"-workers", "3", "'-workers' is no flag"},
+        {"--workers", NULL, "--workers: a value is missing"},
+        {"--config", NULL, "--config: a value is missing"},
+        {"--config=/nowhere/at/all", NULL, "/nowhere/at/all"},
+        {"--workers=many", NULL, "workers: must be a whole number"},
+        {"--workers=1.5", NULL, "workers: must be a whole number"},
+        {"--workers=0", NULL, "workers: must be from 1 to 256"},
+        {"--workers=257", NULL, "workers: must be from 1 to 256"},
+        {"--workers=-2", NULL, "workers: must be a whole number"},
+        {"--workers=[", NULL, "--workers: "},
+        {"--fs-group=99999999", NULL, "fs-group: must be a whole number"},
+        {"--default-ttl=7200", NULL, "default-ttl: must be a duration of a second or more"},
+        {"--default-ttl=0s", NULL, "default-ttl: must be"},
+        {"--ca-duration=-1h", NULL, "ca-duration: must be"},
+        {"--run-as=107", NULL, "run-as: must be uid:gid, both above 0"},
+        {"--run-as=0:0", NULL, "run-as: must be"},
+        {"--run-as=1:2:3", NULL, "run-as: must be"},
+        {"--external=maybe", NULL, "external: must be proxy, direct or none"},
+        {"--external=direct", NULL, "external: 'direct' needs external-host"},
+        {"--api-group=example.com", NULL, "not 'example.com'"},
+        {"--log-format=xml", NULL, "log-format: must be json or text"},
+        {"--tolerations={a: b}", NULL, "tolerations: must be a list"},
+        {"--resources=[1]", NULL, "resources: must be a map"},
+        {"--resources={a: ", NULL, "--resources: "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        settings_free(&settings);
+        err.class = ERR_NONE;
+        assert_int_equal(load(rows[i].a, rows[i].b, NULL), -1);
+        if (!strstr(err.msg, rows[i].says))
+            fail_msg("%s: '%s' is not in: %s", rows[i].a, rows[i].says, err.msg);
+    }
+}
+
+static void wrong_files(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } rows[] = {
+        {"worker: 3\n", "no setting is named 'worker'"},
+        {"- a\n", "no map of settings"},
+        {"a: [\n", "config.yaml"},
+        {"workers: three\n", "workers: must be a whole number"},
+        {"image: 3\n", "image: must be a text"},
+        {"default-ttl: 7200\n", "default-ttl: must be a duration"},
+        {"run-as: 107\n", "run-as: must be uid:gid"},
+        {"external: 1\n", "external: must be"},
+        {"config: other.yaml\n", "no setting is named 'config'"},
+    };
+    char flag[600];
+
+    (void)state;
+    snprintf(flag, sizeof(flag), "--config=%s", scratch_path("config.yaml"));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        scratch_puts("config.yaml", rows[i].text);
+        settings_free(&settings);
+        assert_int_equal(load(flag, NULL, NULL), -1);
+        if (!strstr(err.msg, rows[i].says))
+            fail_msg("%s: '%s' is not in: %s", rows[i].text, rows[i].says, err.msg);
+    }
+}
+
+/* ---- --help and --version ---- */
+
+static char *printed(const char *flag)
+{
+    static char text[16384];
+    int saved = dup(1), file;
+    ssize_t len;
+
+    scratch_puts("out", "");
+    file = open(scratch_path("out"), O_RDWR | O_CLOEXEC);
+    assert_true(saved >= 0 && file >= 0);
+    fflush(stdout);
+    assert_true(dup2(file, 1) == 1);
+    settings_free(&settings);
+    assert_int_equal(load(flag, NULL, NULL), 1);
+    fflush(stdout);
+    assert_true(dup2(saved, 1) == 1);
+    close(saved);
+    len = pread(file, text, sizeof(text) - 1, 0);
+    assert_true(len >= 0);
+    text[len] = '\0';
+    close(file);
+    return text;
+}
+
+static void what_is_printed(void **state)
+{
+    const char *text;
+
+    (void)state;
+    text = printed("--help");
+    assert_non_null(strstr(text, "--config FILE"));
+    assert_non_null(strstr(text, "--default-ttl            of an export that names none (2h)\n"));
+    assert_non_null(strstr(text, "--kubeconfig"));
+    assert_null(strstr(text, "(null)"));
+    assert_non_null(strstr(printed("--version"), "vmexport-controller "));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(defaults),    TEST(flags),       TEST(the_file),
+        TEST(wrong_flags), TEST(wrong_files), TEST(what_is_printed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
