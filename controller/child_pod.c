@@ -316,6 +316,15 @@ static void replace_ended(struct children *children, const struct json *pod, con
                          json_text(pod, "metadata.name"), phase));
 }
 
+/* It ends already; somebody else needs the volume sooner than that. */
+static void hasten(struct children *children, const struct json *pod)
+{
+    const struct json *grace = json_at(pod, "metadata.deletionGracePeriodSeconds");
+
+    if (children->source->in_use && json_number(grace, 0) > GRACE_IN_USE)
+        delete (children, pod, GRACE_IN_USE, "ExportPaused", children->source->ready.message);
+}
+
 void child_pod(struct children *children)
 {
     struct world *world = children->world;
@@ -325,8 +334,12 @@ void child_pod(struct children *children)
     const char *phase = json_text(pod, "phase"), *made;
     cleanup_str struct str digest = STR_INIT;
 
-    if (child_taken(children, KIND_POD, name, pod) || json_at(pod, "metadata.deletionTimestamp"))
+    if (child_taken(children, KIND_POD, name, pod))
         return;
+    if (json_at(pod, "metadata.deletionTimestamp")) {
+        hasten(children, pod);
+        return;
+    }
     if (children->trouble.type || !children->source->available) {
         if (pod)
             delete (children, pod, children->source->in_use ? GRACE_IN_USE : -1, "ExportPaused",

@@ -64,6 +64,16 @@ const struct json *kind_owner(const struct json *object)
     return NULL;
 }
 
+bool kind_is_exporter(const struct settings *settings, const struct json *pod)
+{
+    const struct json *owner = kind_owner(pod);
+    const char *kind = json_text(owner, "kind"), *version = json_text(owner, "apiVersion");
+    size_t len = strlen(settings->api_group);
+
+    return kind && strcmp(kind, "VirtualMachineExport") == 0 && version &&
+           strncmp(version, settings->api_group, len) == 0 && version[len] == '/';
+}
+
 static bool is_managed(const struct json *object)
 {
     const char *by = json_string(json_get(json_at(object, "metadata.labels"), MANAGED_BY_LABEL));
@@ -213,15 +223,16 @@ static struct json *keep_pod(void *ctx, const struct json *object)
 {
     static const char *const paths[] = {"metadata.deletionTimestamp", "metadata.ownerReferences",
                                         NULL};
-    static const char *const own[] = {"metadata.deletionTimestamp", "metadata.ownerReferences",
-                                      "metadata.annotations", "metadata.creationTimestamp", NULL};
-    const char *phase = json_text(object, "status.phase"),
-               *node = json_text(object, "spec.nodeName");
-    const char *owner = json_text(kind_owner(object), "kind");
+    static const char *const own[] = {
+        "metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds",
+        "metadata.ownerReferences",   "metadata.annotations",
+        "metadata.creationTimestamp", NULL};
+    const struct kind_context *context = ctx;
+    const char *phase = json_text(object, "status.phase");
+    const char *node = json_text(object, "spec.nodeName");
     struct json *claims = claims_of(object), *out;
-    bool ours = owner && strcmp(owner, "VirtualMachineExport") == 0;
+    bool ours = kind_is_exporter(context->settings, object);
 
-    (void)ctx;
     if (!json_first(claims) && !ours) {
         json_free(claims);
         return NULL;

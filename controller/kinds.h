@@ -74,5 +74,7 @@ void kind_digest(const struct json *json, struct str *out);
 /* The claim that a machine's volume names: a DataVolume's, a claim's or a memory dump's; NULL for
  * all other volumes. */
 const char *kind_volume_claim(const struct json *volume);
+/* Whether the pod, as it comes or as it is kept, is one that we make: those only read. */
+bool kind_is_exporter(const struct settings *settings, const struct json *pod);
 /* The controlling owner in metadata.ownerReferences, or NULL. */
 const struct json *kind_owner(const struct json *object);

@@ -183,13 +183,6 @@ static void route_ingress(struct routes *routes, const struct json *o)
 
 /* ---- pods ---- */
 
-static bool is_exporter(const struct json *pod)
-{
-    const char *kind = json_text(kind_owner(pod), "kind");
-
-    return kind && strcmp(kind, "VirtualMachineExport") == 0;
-}
-
 static void pod_claims(struct routes *routes, const struct json *pod, key_fn *fn)
 {
     for (const struct json *c = json_first(json_get(pod, "claims")); c; c = json_next(c))
@@ -199,7 +192,7 @@ static void pod_claims(struct routes *routes, const struct json *pod, key_fn *fn
 /* A foreign pod may write from when it is there until it has gone. */
 static void route_pod(struct routes *routes, const struct json *o)
 {
-    if (is_exporter(o)) {
+    if (kind_is_exporter(routes->cache->settings, o)) {
         owner_export(routes, o);
         pod_claims(routes, o, add);
         return;
@@ -276,8 +269,9 @@ void routes_touch_all(struct routes *routes)
 
 void routes_pod_seen(struct routes *routes, const struct json *pod)
 {
-    cleanup_json struct json *kept = kind_table[KIND_POD].keep(NULL, pod);
+    cleanup_json struct json *kept =
+        kind_table[KIND_POD].keep(&routes->cache->contexts[KIND_POD], pod);
 
-    if (kept && !is_exporter(kept))
+    if (kept && !kind_is_exporter(routes->cache->settings, kept))
         pod_claims(routes, kept, touch);
 }

@@ -128,16 +128,6 @@ struct condition volume_waits(struct world *world, const struct json *pvc)
 
 /* ---- users ---- */
 
-static bool is_exporter(const struct world *world, const struct json *pod)
-{
-    const struct json *owner = kind_owner(pod);
-    const char *version = json_text(owner, "apiVersion");
-    size_t len = strlen(world->settings->api_group);
-
-    return is(json_text(owner, "kind"), "VirtualMachineExport") && version &&
-           strncmp(version, world->settings->api_group, len) == 0 && version[len] == '/';
-}
-
 const struct json *volume_user(struct world *world, const struct json *pvc)
 {
     const struct json *pods =
@@ -149,7 +139,7 @@ const struct json *volume_user(struct world *world, const struct json *pvc)
 
         if (world_owns(world, pod) || is(phase, "Succeeded") || is(phase, "Failed"))
             continue;
-        if (is_exporter(world, pod) && !alone)
+        if (kind_is_exporter(world->settings, pod) && !alone)
             continue;
         return pod;
     }

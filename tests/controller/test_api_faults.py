@@ -363,7 +363,7 @@ def test_a_leader_that_ends_leaves_at_once(plane):
 def test_it_ends_soon_whatever_hangs(plane):
     hangs = delay(60)
     for what, rule in (("writes", WRITES), ("all but watches", {"verbs": "get list create update patch delete"}), ("all", {})):
-        with Stage(plane, LEASE) as s, s.proxy.rule(hangs, **rule):
+        with Stage(plane) as s, s.proxy.rule(hangs, **rule):
             if not rule:
                 s.proxy.cut_all()
             w = World(plane)
@@ -388,7 +388,7 @@ def test_nothing_leaks(plane):
             with s.proxy.rule(cut_watch(seed, 3000), verbs="watch", times=5), s.proxy.rule(answer(500), nth=3, times=3, **WRITES), \
                     s.proxy.rule(cut_after(), nth=8, times=2, **WRITES), s.proxy.rule(error_event(410, 1), verbs="watch", nth=6, times=5):
                 s.proxy.cut_all()
-                s.lives((claim,) * 6, 90)
+                s.lives((claim,) * 6, 90, once=False)
         trouble(SEED)
         time.sleep(2)
         before = used()

@@ -279,6 +279,12 @@ static void volumes_of_each_kind(void **state)
 
 static void replacements(void **state)
 {
+#define ENDING(grace) \
+    "{'kind':'Pod','metadata':{'name':'virt-export-e','deletionTimestamp':'x'," \
+    "'deletionGracePeriodSeconds':" grace "}}"
+#define USER \
+    "{'kind':'Pod','metadata':{'name':'user'},'spec':{'volumes':[{'name':'v'," \
+    "'persistentVolumeClaim':{'claimName':'disk'}}]},'status':{'phase':'Running'}}"
 #define OWN_POD(status) "{'kind':'Pod','metadata':{'name':'virt-export-e'},'status':" status "}"
     static const struct {
         const char *name, *change;
@@ -304,6 +310,10 @@ static void replacements(void **state)
          "{'kind':'Pod','metadata':{'name':'virt-export-e','deletionTimestamp':'x','annotations':"
          "null}}",
          0, "", "Pending: Ready=False PodTerminating", 0},
+        {"on its way out, and somebody needs the volume", ENDING("30") "," USER, 0,
+         "delete Pod virt-export-e", "Pending: Ready=False InUse", 0},
+        {"on its way out as fast as can be", ENDING("1") "," USER, 0, "",
+         "Pending: Ready=False InUse", 0},
         {"another token",
          TO_EXPORT("'spec':{'tokenSecretRef':'mine'}") "," SECRET("mine", "{'token':'YWJj'}"), 0,
          "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},

@@ -101,7 +101,12 @@ static void pods(void **state)
 #define DISKS \
     "'volumes':[{'name':'a','persistentVolumeClaim':{'claimName':'disk'}},{'name':'b'," \
     "'emptyDir':{}},{'name':'c','ephemeral':{}}]"
-#define OURS "'ownerReferences':[{'kind':'VirtualMachineExport','name':'e','controller':true}]"
+#define OURS \
+    "'ownerReferences':[{'apiVersion':'export.kubevirt.io/v1','kind':'VirtualMachineExport'," \
+    "'name':'e','controller':true}]"
+#define BESIDE \
+    "'ownerReferences':[{'apiVersion':'export.vmexport.io/v1','kind':'VirtualMachineExport'," \
+    "'name':'e','controller':true}]"
     static const struct row rows[] = {
         {"without disks", KIND_POD, "{'metadata':{" META "},'spec':{'volumes':[{'emptyDir':{}}]}}",
          NULL},
@@ -118,6 +123,13 @@ static void pods(void **state)
          ",'ownerReferences':[{'kind':'Job','controller':true}]},'spec':{" DISKS "}}",
          "{'metadata':{" META ",'ownerReferences':[{'kind':'Job','controller':true}]},'claims':["
          "'disk','o-c'],'phase':'Pending'}"},
+        {"an exporter of another group", KIND_POD,
+         "{'metadata':{" META "," BESIDE ",'annotations':{'a':'b'}},'spec':{" DISKS "}}",
+         "{'metadata':{" META "," BESIDE "},'claims':['disk','o-c'],'phase':'Pending'}"},
+        {"ours, ending", KIND_POD,
+         "{'metadata':{" META "," OURS ",'deletionTimestamp':'d','deletionGracePeriodSeconds':30}}",
+         "{'metadata':{" META "," OURS ",'deletionTimestamp':'d','deletionGracePeriodSeconds':30},"
+         "'claims':[],'phase':'Pending','ready':false}"},
         {"ours", KIND_POD,
          "{'metadata':{" META "," OURS ",'annotations':{'a':'b'},'creationTimestamp':'t'},'spec':{"
          "'nodeName':'n'},'status':{'phase':'Running','containerStatuses':[{'ready':true}]}}",
