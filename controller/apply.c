@@ -267,7 +267,7 @@ static int failed(struct apply *apply, struct world *world, const struct plan *p
         status = plan_failed(world, plan, reason, failure(world, step, reason, err));
     if (status && write_status(apply, world, status, &ignored) == 0)
         cache_untouch(apply->cache, world_printf(world, "%s/%s", world->ns, world->name),
-                      plan->touched);
+                      plan->users);
     return rc;
 }
 
@@ -307,7 +307,7 @@ static int carry_out(struct apply *apply, struct world *world, const struct plan
         if (rc < 0)
             return rc;
     }
-    cache_untouch(apply->cache, key, plan->touched);
+    cache_untouch(apply->cache, key, plan->users);
     return 0;
 }
 

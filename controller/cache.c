@@ -37,6 +37,7 @@ static void memo_free(struct memo *memo)
     free(memo->token_version);
     free(memo->vm_version);
     json_free(memo->expanded);
+    json_free(memo->users);
     free(memo);
 }
 
@@ -133,39 +134,71 @@ void cache_forget(struct cache *cache, const char *key)
 
     pthread_mutex_lock(&cache->lock);
     memo = map_remove(cache->memos, key);
-    if (memo && memo->touched)
+    if (memo && memo->users)
         cache->touched--;
     pthread_mutex_unlock(&cache->lock);
     if (memo)
         memo_free(memo);
 }
 
-void cache_touch(struct cache *cache, const char *key)
+static bool has(const struct json *list, const char *text)
 {
-    pthread_mutex_lock(&cache->lock);
-    if (memo_locked(cache, key)->touched++ == 0)
-        cache->touched++;
-    pthread_mutex_unlock(&cache->lock);
+    for (const struct json *v = json_first(list); v; v = json_next(v))
+        if (strcmp(json_string(v), text) == 0)
+            return true;
+    return false;
 }
 
-unsigned cache_touched(struct cache *cache, const char *key)
+/* Sets the users of a memo, NULL for none, and counts those that have some; below the lock. */
+static void set_users(struct cache *cache, struct memo *memo, struct json *users)
 {
-    unsigned count;
-
-    pthread_mutex_lock(&cache->lock);
-    count = memo_locked(cache, key)->touched;
-    pthread_mutex_unlock(&cache->lock);
-    return count;
+    cache->touched += (users != NULL) - (memo->users != NULL);
+    json_free(memo->users);
+    memo->users = users;
 }
 
-void cache_untouch(struct cache *cache, const char *key, unsigned count)
+void cache_touch(struct cache *cache, const char *key, const char *pod)
 {
     struct memo *memo;
 
     pthread_mutex_lock(&cache->lock);
     memo = memo_locked(cache, key);
-    if (count && (memo->touched -= count) == 0)
-        cache->touched--;
+    if (!memo->users)
+        set_users(cache, memo, json_new_array());
+    if (json_count(memo->users) >= CACHE_USERS_MAX)
+        pod = CACHE_UNKNOWN_POD;
+    if (!has(memo->users, pod))
+        json_append(memo->users, json_new_string(pod));
+    pthread_mutex_unlock(&cache->lock);
+}
+
+struct json *cache_users(struct cache *cache, const char *key)
+{
+    struct memo *memo;
+    struct json *users;
+
+    pthread_mutex_lock(&cache->lock);
+    memo = memo_locked(cache, key);
+    users = memo->users ? json_copy(memo->users) : NULL;
+    pthread_mutex_unlock(&cache->lock);
+    return users;
+}
+
+void cache_untouch(struct cache *cache, const char *key, const struct json *users)
+{
+    struct json *left = json_new_array();
+    struct memo *memo;
+
+    pthread_mutex_lock(&cache->lock);
+    memo = memo_locked(cache, key);
+    for (const struct json *v = json_first(memo->users); v; v = json_next(v))
+        if (!has(users, json_string(v)))
+            json_append(left, json_copy(v));
+    if (!json_first(left)) {
+        json_free(left);
+        left = NULL;
+    }
+    set_users(cache, memo, left);
     pthread_mutex_unlock(&cache->lock);
 }
 

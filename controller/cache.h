@@ -36,7 +36,7 @@ enum token_state {
 
 /*
  * What is remembered of an export between two looks at it. Only its worker reads or writes it, but
- * for `touched`.
+ * for `users`.
  */
 struct memo {
     char *key;
@@ -45,7 +45,7 @@ struct memo {
     char *vm_version;      /* of the machine that was expanded */
     struct json *expanded; /* NULL: could not be */
     time_t expand_again;   /* then it is asked for again at this time */
-    unsigned touched;      /* how often a foreign pod was seen at one of its volumes */
+    struct json *users;    /* uids of foreign pods that were seen at its volumes; NULL: none */
 };
 
 struct cache {
@@ -56,7 +56,7 @@ struct cache {
     pthread_mutex_t lock;
     struct surroundings *around; /* below the lock */
     struct map *memos;           /* below the lock: by the export's key */
-    size_t touched;              /* below the lock: exports with memo.touched */
+    size_t touched;              /* below the lock: exports with memo.users */
 };
 
 /* `change` is told of each change in a store, with its struct kind_context, in which `listener` is
@@ -75,11 +75,16 @@ void surroundings_release(struct surroundings *around);
 struct memo *cache_memo(struct cache *cache, const char *key);
 void cache_forget(struct cache *cache, const char *key);
 
+/* Stands for any pod: what was at the volumes is not known. */
+#define CACHE_UNKNOWN_POD "?"
+enum { CACHE_USERS_MAX = 32 }; /* more of them are CACHE_UNKNOWN_POD */
+
 /* A foreign pod was at a volume of this export, so that what was downloaded of it may be of another
  * state than what comes. */
-void cache_touch(struct cache *cache, const char *key);
-/* How often that was; and that so many of them are in the export's status now. */
-unsigned cache_touched(struct cache *cache, const char *key);
-void cache_untouch(struct cache *cache, const char *key, unsigned count);
+void cache_touch(struct cache *cache, const char *key, const char *pod);
+/* The uids of such pods; the caller frees; NULL: none. */
+struct json *cache_users(struct cache *cache, const char *key);
+/* These are in the export's status now. */
+void cache_untouch(struct cache *cache, const char *key, const struct json *users);
 /* Whether there is one that no status has yet. */
 bool cache_any_touched(struct cache *cache);

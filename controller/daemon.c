@@ -302,7 +302,7 @@ static int lead(struct daemon *daemon, struct err *err)
                                     .signer = &daemon->signer,
                                     .exports = &daemon->exports,
                                     .count = daemon->settings->workers};
-    char *note;
+    char *note, *now;
 
     log_info("this replica leads");
     surroundings_lead(daemon->keeper);
@@ -310,7 +310,9 @@ static int lead(struct daemon *daemon, struct err *err)
     note = daemon->note ? strdup(daemon->note) : NULL;
     pthread_mutex_unlock(&daemon->lock);
     atomic_store(&daemon->routes.live, true);
-    gap_close(daemon->gap_conn, &daemon->routes, note);
+    now = kube_reflector_version(daemon->reflectors[KIND_POD]);
+    gap_close(daemon->gap_conn, &daemon->routes, note, now);
+    free(now);
     free(note);
     pthread_mutex_lock(&daemon->lock);
     daemon->accounted = true;

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "kube/decoder.h"
 
+#include <string.h>
+
 enum { HISTORY_SECONDS = 1 }; /* the server gives what it has at once, then waits so long */
 
 struct gap {
@@ -19,7 +21,7 @@ static int on_event(void *ctx, enum kube_event event, const struct json *object,
     if (event == KUBE_ERROR || event == KUBE_UNREADABLE)
         gap->broken = true;
     else if (event != KUBE_BOOKMARK)
-        routes_pod_seen(gap->routes, object);
+        routes_pod_seen(gap->routes, object, event == KUBE_DELETED);
     return 0;
 }
 
@@ -33,7 +35,7 @@ static int on_bytes(void *ctx, const char *data, size_t len)
     return gap->broken;
 }
 
-void gap_close(struct kube_conn *conn, struct routes *routes, const char *note)
+void gap_close(struct kube_conn *conn, struct routes *routes, const char *note, const char *now)
 {
     const struct kube_selection pods = {.resource = &kind_table[KIND_POD].resource};
     const struct kube_watch_options options = {.version = note, .timeout_seconds = HISTORY_SECONDS};
@@ -41,6 +43,8 @@ void gap_close(struct kube_conn *conn, struct routes *routes, const char *note)
     struct err err;
     int rc;
 
+    if (note && now && strcmp(note, now) == 0)
+        return;
     if (note && *note) {
         gap.decoder = kube_decoder_new(on_event, &gap);
         rc = kube_watch(conn, &pods, &options, on_bytes, &gap, &err);

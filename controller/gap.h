@@ -10,5 +10,6 @@
 
 #include "routes.h"
 
-/* `note`: the resourceVersion in the lease, NULL: none. Blocks for a second or two. */
-void gap_close(struct kube_conn *conn, struct routes *routes, const char *note);
+/* `note`: the resourceVersion in the lease, `now` that of the store of pods; NULL: none. Blocks for a
+ * second or two. */
+void gap_close(struct kube_conn *conn, struct routes *routes, const char *note, const char *now);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { USERS_MAX = 8 }; /* that a status remembers */
+
 /* ---- expiry ---- */
 
 static int64_t ttl_seconds(const struct world *world)
@@ -50,17 +52,56 @@ static bool is_in_use(const struct json *status)
     return false;
 }
 
-/*
- * Rises when somebody else may have written to a volume since the status was last written: once for
- * each time in use, as no pod of ours gives anything out meanwhile.
- */
-static unsigned generation(const struct world *world, const struct source *source)
+static bool knows(const struct json *users, const char *uid)
 {
-    double before = json_number(json_at(world->export, "status.dataGeneration"), 0);
-    bool rises =
-        (source->in_use || world->touched) && !is_in_use(json_get(world->export, "status"));
+    for (const struct json *u = json_first(users); u; u = json_next(u))
+        if (json_string(u) && strcmp(json_string(u), uid) == 0)
+            return true;
+    return false;
+}
 
-    return (unsigned)before + (rises ? 1 : 0);
+/* True when the status did not know of this one. */
+static bool add_user(struct json *users, const char *uid)
+{
+    if (!uid || knows(users, uid))
+        return false;
+    if (strcmp(uid, CACHE_UNKNOWN_POD))
+        json_append(users, json_new_string(uid));
+    return true;
+}
+
+static struct json *last_of(const struct json *users, size_t count)
+{
+    struct json *out = json_new_array();
+    size_t skip = json_count(users) > count ? json_count(users) - count : 0;
+
+    for (const struct json *u = json_first(users); u; u = json_next(u))
+        if (skip)
+            skip--;
+        else
+            json_append(out, json_copy(u));
+    return out;
+}
+
+/*
+ * The generation rises when somebody else may have written to a volume since the status was last
+ * written: once for each of them, and not while the export is in use, as no pod of ours gives
+ * anything out meanwhile. The last users are kept in the status, so that one that is told of again
+ * (its end, the history after a restart) is known.
+ */
+static void judge_data(struct children *children)
+{
+    struct world *world = children->world;
+    const struct json *status = json_get(world->export, "status");
+    const struct json *before = json_get(status, "dataUsers");
+    cleanup_json struct json *users = before ? json_copy(before) : json_new_array();
+    bool fresh = add_user(users, children->source->user);
+
+    for (const struct json *u = json_first(world->users); u; u = json_next(u))
+        fresh |= add_user(users, json_string(u));
+    children->users = world_keep(world, last_of(users, USERS_MAX));
+    children->generation = (unsigned)json_number(json_get(status, "dataGeneration"), 0) +
+                           (fresh && !is_in_use(status) ? 1 : 0);
 }
 
 /* ---- the plan ---- */
@@ -109,7 +150,7 @@ void plan_make(struct world *world, struct plan *plan)
     time_t end = expiry(world);
 
     memset(plan, 0, sizeof(*plan));
-    plan->touched = world->touched;
+    plan->users = world->users;
     if (json_at(world->export, "metadata.deletionTimestamp"))
         return;
     if (end <= world->now) {
@@ -130,7 +171,7 @@ void plan_make(struct world *world, struct plan *plan)
     children.service = named(world, names_service(names, world->name));
     children.token = token ? token : named(world, names_token(names, world->name));
     children.tls = named(world, names_tls(names, world->name));
-    children.generation = generation(world, &source);
+    judge_data(&children);
     plan_children(&children);
     if (plan->need != NEED_NOTHING)
         return;

@@ -44,7 +44,7 @@ struct plan {
     struct step steps[PLAN_STEPS_MAX];
     size_t count;
     const struct json *status; /* as it is to be after the steps; NULL: it is no matter */
-    unsigned touched;          /* of the world's, are in that status */
+    const struct json *users;  /* of the world's: they are in that status; NULL: none */
     time_t look_again;         /* at the latest; 0: when something changes */
 };
 
@@ -77,6 +77,7 @@ struct children {
     const char *tls;
     struct condition trouble; /* why there can be no pod, of the children; type NULL: none */
     unsigned generation;      /* of the volumes' data: status.dataGeneration */
+    const struct json *users; /* who was at them last: status.dataUsers */
 };
 
 void child_service(struct children *children);

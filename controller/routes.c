@@ -19,33 +19,35 @@ static const char *name_of(const struct json *object)
     return json_text(object, "metadata.name");
 }
 
-typedef void key_fn(struct routes *routes, const char *key);
+/* `pod` is the uid of the pod that it is about, if it is about one. */
+typedef void key_fn(struct routes *routes, const char *key, const char *pod);
 
-static void add(struct routes *routes, const char *key)
+static void add(struct routes *routes, const char *key, const char *pod)
 {
+    (void)pod;
     kube_queue_add(routes->queue, key);
 }
 
-static void touch(struct routes *routes, const char *key)
+static void touch(struct routes *routes, const char *key, const char *pod)
 {
-    cache_touch(routes->cache, key);
+    cache_touch(routes->cache, key, pod);
     kube_queue_add(routes->queue, key);
 }
 
-static void each(struct routes *routes, const struct json *exports, key_fn *fn)
+static void each(struct routes *routes, const struct json *exports, key_fn *fn, const char *pod)
 {
     for (const struct json *e = json_first(exports); e; e = json_next(e)) {
         cleanup_str struct str key = STR_INIT;
 
         str_printf(&key, "%s/%s", ns_of(e), name_of(e));
-        fn(routes, str_get(&key));
+        fn(routes, str_get(&key), pod);
     }
 }
 
 /* ---- from a source to its exports ---- */
 
 static void exports_of(struct routes *routes, const char *kind, const char *ns, const char *name,
-                       key_fn *fn)
+                       key_fn *fn, const char *pod)
 {
     cleanup_str struct str value = STR_INIT;
     cleanup_json struct json *exports = NULL;
@@ -54,35 +56,37 @@ static void exports_of(struct routes *routes, const char *kind, const char *ns, 
         return;
     str_printf(&value, "%s/%s/%s", kind, ns, name);
     exports = kube_store_find(store(routes, KIND_EXPORT), EXPORTS_BY_SOURCE, str_get(&value));
-    each(routes, exports, fn);
+    each(routes, exports, fn, pod);
 }
 
-static void exports_of_vm(struct routes *routes, const char *ns, const char *name, key_fn *fn)
+static void exports_of_vm(struct routes *routes, const char *ns, const char *name, key_fn *fn,
+                          const char *pod)
 {
-    exports_of(routes, "VirtualMachine", ns, name, fn);
+    exports_of(routes, "VirtualMachine", ns, name, fn, pod);
 }
 
-static void exports_of_claim(struct routes *routes, const char *ns, const char *claim, key_fn *fn)
+static void exports_of_claim(struct routes *routes, const char *ns, const char *claim, key_fn *fn,
+                             const char *pod)
 {
     cleanup_str struct str value = STR_INIT;
     cleanup_json struct json *vms = NULL, *pvc = NULL;
     const struct json *owner;
     const char *vm;
 
-    exports_of(routes, "PersistentVolumeClaim", ns, claim, fn);
+    exports_of(routes, "PersistentVolumeClaim", ns, claim, fn, pod);
     str_printf(&value, "%s/%s", ns, claim);
     vms = kube_store_find(store(routes, KIND_VM), VMS_BY_CLAIM, str_get(&value));
     for (const struct json *v = json_first(vms); v; v = json_next(v))
-        exports_of_vm(routes, ns, name_of(v), fn);
+        exports_of_vm(routes, ns, name_of(v), fn, pod);
     pvc = kube_store_get(store(routes, KIND_PVC), ns, claim);
     vm = json_string(json_get(json_at(pvc, "metadata.labels"), "persistent-state-for"));
     if (vm)
-        exports_of_vm(routes, ns, vm, fn);
+        exports_of_vm(routes, ns, vm, fn, pod);
     owner = kind_owner(pvc);
     if (json_text(owner, "kind") && strcmp(json_text(owner, "kind"), "VirtualMachineExport") == 0) {
         str_clear(&value);
         str_printf(&value, "%s/%s", ns, json_text(owner, "name"));
-        fn(routes, str_get(&value));
+        fn(routes, str_get(&value), pod);
     }
 }
 
@@ -94,7 +98,7 @@ static void owner_export(struct routes *routes, const struct json *object)
     if (!json_text(owner, "kind") || strcmp(json_text(owner, "kind"), "VirtualMachineExport"))
         return;
     str_printf(&key, "%s/%s", ns_of(object), json_text(owner, "name"));
-    add(routes, str_get(&key));
+    add(routes, str_get(&key), NULL);
 }
 
 /* ---- kind by kind; `o` is the object as it was or as it is ---- */
@@ -104,7 +108,7 @@ static void route_export(struct routes *routes, const struct json *o)
     cleanup_str struct str key = STR_INIT;
 
     str_printf(&key, "%s/%s", ns_of(o), name_of(o));
-    add(routes, str_get(&key));
+    add(routes, str_get(&key), NULL);
 }
 
 static void route_pvc(struct routes *routes, const struct json *o)
@@ -112,31 +116,31 @@ static void route_pvc(struct routes *routes, const struct json *o)
     const char *vm = json_string(json_get(json_at(o, "metadata.labels"), "persistent-state-for"));
 
     owner_export(routes, o);
-    exports_of_claim(routes, ns_of(o), name_of(o), add);
+    exports_of_claim(routes, ns_of(o), name_of(o), add, NULL);
     if (vm)
-        exports_of_vm(routes, ns_of(o), vm, add);
+        exports_of_vm(routes, ns_of(o), vm, add, NULL);
 }
 
 /* Its claims are named like it. */
 static void route_datavolume(struct routes *routes, const struct json *o)
 {
-    exports_of_claim(routes, ns_of(o), name_of(o), add);
+    exports_of_claim(routes, ns_of(o), name_of(o), add, NULL);
 }
 
 static void route_vm(struct routes *routes, const struct json *o)
 {
-    exports_of_vm(routes, ns_of(o), name_of(o), add);
+    exports_of_vm(routes, ns_of(o), name_of(o), add, NULL);
 }
 
 static void route_snapshot(struct routes *routes, const struct json *o)
 {
-    exports_of(routes, "VirtualMachineSnapshot", ns_of(o), name_of(o), add);
+    exports_of(routes, "VirtualMachineSnapshot", ns_of(o), name_of(o), add, NULL);
 }
 
 static void route_content(struct routes *routes, const struct json *o)
 {
     exports_of(routes, "VirtualMachineSnapshot", ns_of(o),
-               json_text(o, "spec.virtualMachineSnapshotName"), add);
+               json_text(o, "spec.virtualMachineSnapshotName"), add, NULL);
 }
 
 static void route_volumesnapshot(struct routes *routes, const struct json *o)
@@ -160,7 +164,7 @@ static void route_secret(struct routes *routes, const struct json *o)
     owner_export(routes, o);
     str_printf(&value, "%s/%s", ns_of(o), name_of(o));
     exports = kube_store_find(store(routes, KIND_EXPORT), EXPORTS_BY_TOKEN, str_get(&value));
-    each(routes, exports, add);
+    each(routes, exports, add, NULL);
 }
 
 static void tell_surroundings(struct routes *routes, const struct json *o)
@@ -185,8 +189,10 @@ static void route_ingress(struct routes *routes, const struct json *o)
 
 static void pod_claims(struct routes *routes, const struct json *pod, key_fn *fn)
 {
+    const char *known = json_text(pod, "metadata.uid"), *uid = known ? known : CACHE_UNKNOWN_POD;
+
     for (const struct json *c = json_first(json_get(pod, "claims")); c; c = json_next(c))
-        exports_of_claim(routes, ns_of(pod), json_string(c), fn);
+        exports_of_claim(routes, ns_of(pod), json_string(c), fn, uid);
 }
 
 /* A foreign pod may write from when it is there until it has gone. */
@@ -257,21 +263,21 @@ void routes_add_all(struct routes *routes)
 {
     cleanup_json struct json *all = kube_store_all(store(routes, KIND_EXPORT));
 
-    each(routes, all, add);
+    each(routes, all, add, NULL);
 }
 
 void routes_touch_all(struct routes *routes)
 {
     cleanup_json struct json *all = kube_store_all(store(routes, KIND_EXPORT));
 
-    each(routes, all, touch);
+    each(routes, all, touch, CACHE_UNKNOWN_POD);
 }
 
-void routes_pod_seen(struct routes *routes, const struct json *pod)
+void routes_pod_seen(struct routes *routes, const struct json *pod, bool gone)
 {
     cleanup_json struct json *kept =
         kind_table[KIND_POD].keep(&routes->cache->contexts[KIND_POD], pod);
 
-    if (kept && !kind_is_exporter(routes->cache->settings, kept))
+    if (kept && !kind_is_exporter(routes->cache->settings, kept) && !(gone && has_ended(kept)))
         pod_claims(routes, kept, touch);
 }

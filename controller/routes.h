@@ -25,5 +25,5 @@ void routes_change(void *ctx, const struct json *before, const struct json *afte
 void routes_add_all(struct routes *routes);
 /* A foreign pod may have been at this claim: the exports of it are told and touched. For pods as
  * they come from the API, not as kept. */
-void routes_pod_seen(struct routes *routes, const struct json *pod);
+void routes_pod_seen(struct routes *routes, const struct json *pod, bool gone);
 void routes_touch_all(struct routes *routes);

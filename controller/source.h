@@ -34,6 +34,7 @@ enum {
 struct source {
     bool available;         /* the volumes can be read now */
     bool in_use;            /* somebody else may write to them */
+    const char *user;       /* the uid of who that is */
     bool skipped;           /* there is nothing to export */
     struct condition ready; /* of type Ready: why it is not available */
     struct condition own;   /* PVCReady, VolumesCreated */

@@ -43,6 +43,7 @@ void source_pvc(struct world *world, const char *name, struct source *out)
     waits = volume_waits(world, pvc);
     user = waits.type ? NULL : volume_user(world, pvc);
     out->in_use = user != NULL;
+    out->user = json_text(user, "metadata.uid");
     if (waits.type)
         source_not_ready(out, waits.reason, waits.message);
     else if (user)

@@ -113,6 +113,7 @@ static bool running(struct world *world, const char *name, struct source *out)
     if (!vmi || final(json_text(vmi, "status.phase")))
         return false;
     out->in_use = true;
+    out->user = json_text(vmi, "metadata.uid");
     source_not_ready(out, "InUse",
                      world_printf(world,
                                   "Virtual Machine %s/%s is running: stop it, or make a "
@@ -129,6 +130,7 @@ static bool in_use(struct world *world, const char *name, struct source *out)
         if (!user)
             continue;
         out->in_use = true;
+        out->user = json_text(user, "metadata.uid");
         source_not_ready(out, "InUse",
                          world_printf(world,
                                       "PersistentVolumeClaim %s/%s of Virtual Machine %s is in use "

@@ -140,6 +140,7 @@ static bool in_use(struct world *world, struct source *out)
         if (!user)
             continue;
         out->in_use = true;
+        out->user = json_text(user, "metadata.uid");
         source_not_ready(out, "InUse",
                          world_printf(world,
                                       "PersistentVolumeClaim %s/%s, which was restored for this "

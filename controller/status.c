@@ -182,6 +182,8 @@ const struct json *status_make(struct children *children)
         put_text(status, "tokenSecretRef", children->token);
     if (children->generation)
         json_put(status, "dataGeneration", json_new_number(children->generation));
+    if (json_first(children->users))
+        json_put(status, "dataUsers", json_copy(children->users));
     if (state.ready.status)
         json_put(status, "links", links_make(world, source, children->service));
     return status;

@@ -10,6 +10,7 @@
 enum {
     DRAIN_SECONDS = 5,
     MEND_MS = 1000, /* what somebody has to mend is not mended sooner */
+    BUSY_MS = 5000, /* the server has asked for patience ten times in a row */
 };
 
 struct worker {
@@ -35,6 +36,8 @@ static void again(struct worker *worker, const char *key, time_t when)
 
 static uint64_t pause_ms(int rc)
 {
+    if (rc == -KUBE_TOO_MANY_REQUESTS)
+        return BUSY_MS;
     bool refused = rc == -KUBE_FORBIDDEN || rc == -KUBE_INVALID || rc == -KUBE_BAD_REQUEST ||
                    rc == -KUBE_ALREADY_EXISTS;
 

@@ -39,7 +39,7 @@ bool world_open(struct world *world, struct cache *cache, const char *key, time_
     if (!world->export)
         return false;
     world->memo = cache_memo(cache, key);
-    world->touched = cache_touched(cache, key);
+    world->users = world_keep(world, cache_users(cache, key));
     return true;
 }
 

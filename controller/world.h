@@ -19,7 +19,7 @@ struct world {
     const char *ns, *name;       /* of the export */
     struct surroundings *around; /* a reference; read only */
     const struct memo *memo;
-    unsigned touched;
+    const struct json *users; /* foreign pods that were at its volumes, by uid; NULL: none */
     time_t now;
     struct world_kept *kept; /* what is to be freed */
 };

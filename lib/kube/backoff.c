@@ -25,3 +25,8 @@ unsigned backoff_next(struct backoff *backoff, uint64_t now)
         backoff->next_ms < backoff->max_ms / 2 ? backoff->next_ms * 2 : backoff->max_ms;
     return wait;
 }
+
+void backoff_reset(struct backoff *backoff)
+{
+    backoff->next_ms = 0;
+}

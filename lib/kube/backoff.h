@@ -17,5 +17,8 @@ struct backoff {
 /* The milliseconds to wait for a failure at `now`: with up to as much again on top by chance. */
 unsigned backoff_next(struct backoff *backoff, uint64_t now);
 
+/* It went well: the next failure is the first. */
+void backoff_reset(struct backoff *backoff);
+
 /* A number below `limit` by chance; not for secrets. */
 unsigned backoff_random(unsigned limit);

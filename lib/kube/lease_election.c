@@ -110,9 +110,8 @@ void lease_end(struct kube_lease *lease)
 /* What is left for the next leader, as it is now. */
 static void put_note(struct kube_lease *lease, struct json *wanted)
 {
-    cleanup_free char *note = lease->config.note && lease->config.note_key
-                                  ? lease->config.note(lease->config.ctx)
-                                  : NULL;
+    cleanup_free char *note =
+        lease->config.note && lease->config.note_key ? lease->config.note(lease->config.ctx) : NULL;
 
     if (note)
         lease_record_put_note(wanted, lease->config.note_key, note);

@@ -180,8 +180,9 @@ static void set_and_tell(struct kube_store *store, const char *key, const struct
     bool changed;
 
     pthread_mutex_lock(&store->lock);
-    overtake(store, key);
     changed = set(store, key, kept, &before);
+    if (changed || !kept) /* else it is the echo of what is known */
+        overtake(store, key);
     pthread_mutex_unlock(&store->lock);
     if (changed && store->config.change)
         store->config.change(store->config.ctx, before, kept);

@@ -22,8 +22,11 @@ from world import CHILDREN, KINDS, WITHIN, World, eventually, owner
 
 VOLATILE = ("resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink")
 # Secrets first, for what is in them.
-RANDOM = (("secret", re.compile(r"<secret [^>]*>")), ("certificate", re.compile(r"-----BEGIN [A-Z ]+-----[^-]+-----END [A-Z ]+-----")), ("uid", re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")),
-          ("access", re.compile(r"\bkube-api-access-[a-z0-9]{5}\b")), ("digest", re.compile(r"\b(?=[0-9a-f]*[0-9])[0-9a-f]{16,}\b")))
+RANDOM = (("secret", re.compile(r"<secret [^>]*>")),
+          ("certificate", re.compile(r"-----BEGIN [A-Z ]+-----[^-]+-----END [A-Z ]+-----")),
+          ("uid", re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")),
+          ("access", re.compile(r"\bkube-api-access-[a-z0-9]{5}\b")),
+          ("digest", re.compile(r"\b(?=[0-9a-f]*[0-9])[0-9a-f]{16,}\b")))
 TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\b[1-4]\d{9}\b")           # also in seconds since 1970
 LABEL = "app.kubernetes.io/managed-by"
 NOT_OURS = ("kube-root-ca.crt",)

@@ -148,7 +148,8 @@ def test_lists_that_expire(plane):
 
 @alone
 def test_lists_that_fail(plane):
-    with Stage(plane, start=False) as s, s.proxy.rule(Action(before=no_initial_events), verbs="watch"), s.proxy.rule(first_time(answer(500)), verbs="list"), s.bounded(3):
+    with Stage(plane, start=False) as s, s.proxy.rule(Action(before=no_initial_events), verbs="watch"), \
+            s.proxy.rule(first_time(answer(500)), verbs="list"), s.bounded(3):
         s.controller.start()
         s.lives()
 
@@ -186,7 +187,8 @@ def test_requests_and_answers_that_are_lost(plane):
 
 @alone
 def test_slow_answers(plane):
-    with Stage(plane, start=False) as s, s.proxy.rule(Action(before=no_initial_events), verbs="watch"), s.proxy.rule(delay(0.7), verbs="get list create update patch delete"):
+    with Stage(plane, start=False) as s, s.proxy.rule(Action(before=no_initial_events), verbs="watch"), \
+            s.proxy.rule(delay(0.7), verbs="get list create update patch delete"):
         s.controller.start()
         s.lives()
 

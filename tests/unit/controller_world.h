@@ -517,7 +517,7 @@ static inline void paper_carry_out(struct paper *p, size_t steps)
     json_put(export, "status", json_copy(p->plan.status));
     paper_put(p, export);
     str_printf(&key, "ns/%s", p->name);
-    cache_untouch(&p->cache, str_get(&key), p->plan.touched);
+    cache_untouch(&p->cache, str_get(&key), p->plan.users);
 }
 
 /* The kubelet and the provisioner: pods run, claims are bound. */

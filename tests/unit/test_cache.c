@@ -74,25 +74,60 @@ static void memos(void **state)
     assert_int_equal(cache_memo(&p.cache, "ns/a")->token, TOKEN_UNKNOWN);
 }
 
+static void assert_users(struct paper *p, const char *want)
+{
+    cleanup_json struct json *is = cache_users(&p->cache, "ns/a"),
+                             *parts = json_format("{'users':%j}", is);
+    cleanup_str struct str text = STR_INIT, wanted = STR_INIT;
+    cleanup_json struct json *tree = NULL;
+
+    str_printf(&wanted, "{'users':%s}", want);
+    tree = json_format(str_get(&wanted));
+    json_print(parts, 0, &text);
+    if (!json_equal(parts, tree))
+        fail_msg("users are %s", str_get(&text));
+}
+
+static void many_users_are_any(void **state)
+{
+    cleanup_paper struct paper p;
+    cleanup_json struct json *users = NULL;
+
+    (void)state;
+    paper_start(&p, "{}", NULL);
+    for (int i = 0; i < 100; i++) {
+        char uid[8];
+
+        snprintf(uid, sizeof(uid), "u%d", i);
+        cache_touch(&p.cache, "ns/a", uid);
+    }
+    users = cache_users(&p.cache, "ns/a");
+    assert_int_equal(json_count(users), CACHE_USERS_MAX + 1);
+}
+
 static void touches(void **state)
 {
     cleanup_paper struct paper p;
+    cleanup_json struct json *two = NULL, *three = json_format("{'users':['u3']}");
 
     (void)state;
     paper_start(&p, "{}", NULL);
     assert_false(cache_any_touched(&p.cache));
-    assert_int_equal(cache_touched(&p.cache, "ns/a"), 0);
-    cache_touch(&p.cache, "ns/a");
-    cache_touch(&p.cache, "ns/a");
-    cache_touch(&p.cache, "ns/b");
-    assert_int_equal(cache_touched(&p.cache, "ns/a"), 2);
+    assert_users(&p, "null");
+    cache_touch(&p.cache, "ns/a", "u1");
+    cache_touch(&p.cache, "ns/a", "u2");
+    cache_touch(&p.cache, "ns/a", "u1");
+    cache_touch(&p.cache, "ns/b", "u1");
+    assert_users(&p, "['u1','u2']");
     assert_true(cache_any_touched(&p.cache));
-    cache_touch(&p.cache, "ns/a"); /* while a status with two of them is written */
-    cache_untouch(&p.cache, "ns/a", 2);
-    assert_int_equal(cache_touched(&p.cache, "ns/a"), 1);
-    cache_untouch(&p.cache, "ns/a", 0);
-    assert_int_equal(cache_touched(&p.cache, "ns/a"), 1);
-    cache_untouch(&p.cache, "ns/a", 1);
+    two = cache_users(&p.cache, "ns/a");
+    cache_touch(&p.cache, "ns/a", "u3"); /* while a status with two of them is written */
+    cache_untouch(&p.cache, "ns/a", two);
+    assert_users(&p, "['u3']");
+    cache_untouch(&p.cache, "ns/a", NULL);
+    assert_users(&p, "['u3']");
+    cache_untouch(&p.cache, "ns/a", json_get(three, "users"));
+    assert_users(&p, "null");
     assert_true(cache_any_touched(&p.cache));
     cache_forget(&p.cache, "ns/b");
     assert_false(cache_any_touched(&p.cache));
@@ -163,6 +198,7 @@ int main(void)
         cmocka_unit_test(surroundings_stay_while_they_are_looked_at),
         cmocka_unit_test(memos),
         cmocka_unit_test(touches),
+        cmocka_unit_test(many_users_are_any),
         cmocka_unit_test(a_world_is_the_same_until_it_is_refreshed),
         cmocka_unit_test(a_world_knows_its_own),
     };

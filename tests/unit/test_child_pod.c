@@ -311,9 +311,9 @@ static void replacements(void **state)
          "null}}",
          0, "", "Pending: Ready=False PodTerminating", 0},
         {"on its way out, and somebody needs the volume", ENDING("30") "," USER, 0,
-         "delete Pod virt-export-e", "Pending: Ready=False InUse", 0},
+         "delete Pod virt-export-e in 1 s", "Pending: Ready=False InUse", 7200},
         {"on its way out as fast as can be", ENDING("1") "," USER, 0, "",
-         "Pending: Ready=False InUse", 0},
+         "Pending: Ready=False InUse", 7200},
         {"another token",
          TO_EXPORT("'spec':{'tokenSecretRef':'mine'}") "," SECRET("mine", "{'token':'YWJj'}"), 0,
          "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
@@ -361,7 +361,7 @@ static void events_say_why(void **state)
     assert_string_equal(p.plan.steps[0].event.message,
                         "Exporter pod ns/virt-export-e is in phase Succeeded");
     paper_add(&p, OWN_POD("{'phase':'Running'}"));
-    cache_touch(&p.cache, "ns/e");
+    cache_touch(&p.cache, "ns/e", "u");
     paper_look(&p);
     assert_string_equal(p.plan.steps[0].event.reason, "ExporterPodOutdated");
     assert_string_equal(p.plan.steps[0].uid,

@@ -419,7 +419,7 @@ static void the_generation_rises_once_per_use(void **state)
     paper_add(&p, POD("p", "disk", "Running"));
     assert_plan(&p, "in use", "delete Pod virt-export-e in 1 s", PENDING("InUse") BOUND);
     assert_generation(&p, "in use", 1);
-    cache_touch(&p.cache, "ns/e"); /* what happens to the pod while it is there */
+    cache_touch(&p.cache, "ns/e", "x"); /* what happens to a pod while another is there */
     assert_generation(&p, "in use", 1);
     paper_add(&p, POD("q", "disk", "Running"));
     assert_generation(&p, "in use by two", 1);
@@ -427,17 +427,21 @@ static void the_generation_rises_once_per_use(void **state)
     assert_generation(&p, "after a restart", 1);
     paper_remove(&p, "Pod", "q");
     paper_remove(&p, "Pod", "p");
-    cache_touch(&p.cache, "ns/e"); /* it goes */
+    cache_touch(&p.cache, "ns/e", "x"); /* it is told of again, as by the history */
     assert_generation(&p, "free", 1);
     assert_string_equal(json_text(p.plan.status, "phase"), "Ready");
-    cache_touch(&p.cache, "ns/e"); /* one that came and went */
+    cache_touch(&p.cache, "ns/e", "y"); /* one that came and went */
     assert_plan(&p, "touched", "delete Pod virt-export-e", NULL);
     assert_generation(&p, "touched", 2);
-    assert_int_equal(p.plan.touched, 0);
+    assert_null(p.plan.users);
+    cache_touch(&p.cache, "ns/e", "y");
+    assert_generation(&p, "told of again", 2);
+    cache_touch(&p.cache, "ns/e", CACHE_UNKNOWN_POD);
+    assert_generation(&p, "nobody knows who", 3);
     paper_remove(&p, "Pod", "virt-export-e");
-    assert_generation(&p, "pod replaced", 2);
-    paper_add(&p, POD("p", "disk", "Pending"));
-    assert_generation(&p, "in use again", 3);
+    assert_generation(&p, "pod replaced", 3);
+    paper_add(&p, POD("r", "disk", "Pending"));
+    assert_generation(&p, "in use again", 4);
 }
 
 /* Also when something else is told of the export meanwhile. */

@@ -74,7 +74,9 @@ static const char *queued(void)
 
 static unsigned touched(const char *key)
 {
-    return cache_touched(&p.cache, key);
+    cleanup_json struct json *users = cache_users(&p.cache, key);
+
+    return users ? (unsigned)json_count(users) : 0;
 }
 
 #define EXPORT(name, of, source) \
@@ -288,10 +290,11 @@ static void pods_that_were_there(void **state)
     (void)state;
     paper_add(&p, EXPORTS);
     queued();
-    routes_pod_seen(&routes, without);
-    routes_pod_seen(&routes, ours);
+    routes_pod_seen(&routes, without, false);
+    routes_pod_seen(&routes, ours, false);
+    routes_pod_seen(&routes, foreign, true); /* it had ended before */
     assert_string_equal(queued(), "");
-    routes_pod_seen(&routes, foreign);
+    routes_pod_seen(&routes, foreign, false);
     assert_string_equal(queued(), "claim claim2");
     assert_int_equal(touched("ns/claim"), 1);
     assert_int_equal(touched("ns/other"), 0);

@@ -253,7 +253,13 @@ static void started_and_stopped(void **state)
     (void)state;
     paper_start(&p, "{}", ONE);
     for (unsigned i = 1; i <= 3; i++) {
-        paper_add(&p, VMI("Running"));
+        cleanup_str struct str vmi = STR_INIT;
+
+        str_printf(&vmi,
+                   "{'kind':'VirtualMachineInstance','metadata':{'name':'vm','uid':'vmi%u'},"
+                   "'status':{'phase':'Running'}}",
+                   i);
+        paper_add(&p, str_get(&vmi));
         paper_settle(&p, "started");
         paper_add(&p, POD("virt-launcher", "disk", "Running"));
         paper_settle(&p, "launched");
