@@ -7,6 +7,7 @@
 #include "kube/lease.h"
 #include "surroundings.h"
 #include "telemetry.h"
+#include "watches.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -27,11 +28,6 @@ enum {
 
 struct daemon;
 
-struct watch {
-    struct daemon *daemon;
-    enum kind kind;
-};
-
 struct daemon {
     const struct settings *settings;
     struct kube_client *client;
@@ -41,8 +37,7 @@ struct daemon {
     struct kube_queue *queue;
     struct signer signer;
     struct kube_events *events;
-    struct watch watches[KINDS];
-    struct kube_reflector *reflectors[KINDS]; /* below the lock */
+    struct watches *watches;
     struct surroundings_keeper *keeper;
     struct kube_lease *lease;
     struct kube_conn *gap_conn;
@@ -59,8 +54,10 @@ struct daemon {
 
 /* ---- what other threads tell the main one ---- */
 
-static void wake(struct daemon *daemon)
+static void wake(void *ctx)
 {
+    struct daemon *daemon = ctx;
+
     pthread_mutex_lock(&daemon->lock);
     pthread_cond_broadcast(&daemon->changed);
     pthread_mutex_unlock(&daemon->lock);
@@ -106,105 +103,31 @@ static void on_surroundings(void *ctx)
     pthread_mutex_unlock(&daemon->lock);
 }
 
-/* A kind that was missing may be there now. */
 static void on_crd(void *ctx, const char *name)
 {
-    struct daemon *daemon = ctx;
-
-    pthread_mutex_lock(&daemon->lock);
-    for (int kind = 0; kind < KINDS; kind++) {
-        cleanup_str struct str crd = STR_INIT;
-
-        if (!kind_table[kind].optional || !daemon->reflectors[kind] ||
-            kube_reflector_served(daemon->reflectors[kind]))
-            continue;
-        kind_crd_name((enum kind)kind, &crd);
-        if (strcmp(str_get(&crd), name) == 0)
-            kube_reflector_wake(daemon->reflectors[kind]);
-    }
-    pthread_mutex_unlock(&daemon->lock);
+    watches_crd(((struct daemon *)ctx)->watches, name);
 }
 
 /* ---- watches ---- */
 
-static void on_served(void *ctx)
+/* Waits until the watches up to this kind, or all of them, have their state, or for the end. */
+static void wait_synced(struct daemon *daemon, bool all)
 {
-    struct watch *watch = ctx;
-    struct daemon *daemon = watch->daemon;
-    bool served, before;
-
     pthread_mutex_lock(&daemon->lock);
-    served = kube_reflector_served(daemon->reflectors[watch->kind]);
-    before = atomic_exchange(&daemon->cache.served[watch->kind], served);
-    pthread_cond_broadcast(&daemon->changed);
+    while (!daemon->stopping && !(all ? watches_behind(daemon->watches) == KINDS
+                                      : watches_synced(daemon->watches, KIND_EXPORT)))
+        pthread_cond_wait(&daemon->changed, &daemon->lock);
     pthread_mutex_unlock(&daemon->lock);
-    if (served == before)
-        return;
-    if (kind_table[watch->kind].optional)
-        log_info("%s of %s %s", kind_table[watch->kind].resource.plural,
-                 kind_table[watch->kind].resource.group,
-                 served ? "are served" : "are no longer served");
-    routes_add_all(&daemon->routes);
 }
 
-static void on_problem(void *ctx, const char *message)
-{
-    const struct watch *watch = ctx;
-
-    log_warning("%s: %s", kind_table[watch->kind].resource.plural, message);
-}
-
-static int start_watch(struct daemon *daemon, enum kind kind, struct err *err)
-{
-    const struct kind_info *info = &kind_table[kind];
-    struct watch *watch = &daemon->watches[kind];
-    const struct kube_reflector_config config = {
-        .client = daemon->client,
-        .what = {.resource = kind == KIND_EXPORT ? &daemon->exports : &info->resource,
-                 .ns = info->own_namespace ? daemon->settings->namespace_ : NULL,
-                 .label_selector = info->label_selector,
-                 .metadata_only = info->metadata_only},
-        .store = daemon->cache.stores[kind],
-        .optional = info->optional,
-        .changed = on_served,
-        .problem = on_problem,
-        .ctx = watch,
-    };
-    int rc = 0;
-
-    *watch = (struct watch){daemon, kind};
-    pthread_mutex_lock(&daemon->lock); /* on_served waits until the reflector is in its place */
-    daemon->reflectors[kind] = kube_reflector_start(&config, err);
-    if (!daemon->reflectors[kind])
-        rc = -1;
-    pthread_mutex_unlock(&daemon->lock);
-    return rc;
-}
-
-static bool all_synced(struct daemon *daemon)
-{
-    for (int kind = 0; kind < KINDS; kind++)
-        if (!daemon->reflectors[kind] || !kube_reflector_synced(daemon->reflectors[kind]))
-            return false;
-    return true;
-}
-
-/* Exports first: whether a Secret is kept depends on who names it. */
 static int start_watches(struct daemon *daemon, struct err *err)
 {
-    if (start_watch(daemon, KIND_EXPORT, err) < 0)
+    if (watches_start_exports(daemon->watches, err) < 0)
         return -1;
-    pthread_mutex_lock(&daemon->lock);
-    while (!daemon->stopping && !kube_reflector_synced(daemon->reflectors[KIND_EXPORT]))
-        pthread_cond_wait(&daemon->changed, &daemon->lock);
-    pthread_mutex_unlock(&daemon->lock);
-    for (int kind = KIND_EXPORT + 1; kind < KINDS; kind++)
-        if (start_watch(daemon, (enum kind)kind, err) < 0)
-            return -1;
-    pthread_mutex_lock(&daemon->lock);
-    while (!daemon->stopping && !all_synced(daemon))
-        pthread_cond_wait(&daemon->changed, &daemon->lock);
-    pthread_mutex_unlock(&daemon->lock);
+    wait_synced(daemon, false);
+    if (watches_start_others(daemon->watches, err) < 0)
+        return -1;
+    wait_synced(daemon, true);
     malloc_trim(0); /* the first lists were the largest things ever held */
     return 0;
 }
@@ -243,7 +166,7 @@ static void on_lease_trouble(void *ctx, const struct err *err)
 static char *lease_note(void *ctx)
 {
     struct daemon *daemon = ctx;
-    char *version = kube_reflector_version(daemon->reflectors[KIND_POD]);
+    char *version = watches_version(daemon->watches, KIND_POD);
 
     pthread_mutex_lock(&daemon->lock);
     if (version && daemon->accounted && !cache_any_touched(&daemon->cache)) {
@@ -310,7 +233,7 @@ static int lead(struct daemon *daemon, struct err *err)
     note = daemon->note ? strdup(daemon->note) : NULL;
     pthread_mutex_unlock(&daemon->lock);
     atomic_store(&daemon->routes.live, true);
-    now = kube_reflector_version(daemon->reflectors[KIND_POD]);
+    now = watches_version(daemon->watches, KIND_POD);
     gap_close(daemon->gap_conn, &daemon->routes, note, now);
     free(now);
     free(note);
@@ -328,19 +251,11 @@ static int lead(struct daemon *daemon, struct err *err)
 
 static int check_synced(void *ctx, struct err *err)
 {
-    struct daemon *daemon = ctx;
+    enum kind kind = watches_behind(((struct daemon *)ctx)->watches);
 
-    for (int kind = 0; kind < KINDS; kind++) {
-        bool synced;
-
-        pthread_mutex_lock(&daemon->lock);
-        synced = daemon->reflectors[kind] && kube_reflector_synced(daemon->reflectors[kind]);
-        pthread_mutex_unlock(&daemon->lock);
-        if (!synced)
-            return err_set(err, ERR_UNAVAILABLE, "%s are not listed yet",
-                           kind_table[kind].resource.plural);
-    }
-    return 0;
+    if (kind == KINDS)
+        return 0;
+    return err_set(err, ERR_UNAVAILABLE, "%s are not listed yet", kind_table[kind].resource.plural);
 }
 
 /* Only the leader makes the CA; one that waits to lead is ready without. */
@@ -418,8 +333,14 @@ static int prepare(struct daemon *daemon, struct err *err)
     if (!daemon->events)
         return -1;
     daemon->gap_conn = kube_conn_new(daemon->client);
-    telemetry = (struct telemetry){&daemon->cache, daemon->queue, daemon->events,
-                                   daemon->reflectors, &daemon->leads};
+    daemon->watches = watches_new(&(const struct watches_config){.client = daemon->client,
+                                                                 .cache = &daemon->cache,
+                                                                 .routes = &daemon->routes,
+                                                                 .exports = &daemon->exports,
+                                                                 .changed = wake,
+                                                                 .ctx = daemon});
+    telemetry = (struct telemetry){&daemon->cache, daemon->queue, daemon->events, daemon->watches,
+                                   &daemon->leads};
     telemetry_start(&telemetry);
     return start_health(daemon, err);
 }
@@ -471,9 +392,7 @@ static void finish(struct daemon *daemon)
     daemon->keeper = NULL;
     pthread_mutex_unlock(&daemon->lock);
     surroundings_stop(keeper);
-    for (int kind = 0; kind < KINDS; kind++)
-        if (daemon->reflectors[kind])
-            kube_reflector_stop(daemon->reflectors[kind]);
+    watches_stop(daemon->watches);
     if (daemon->gap_conn)
         kube_conn_free(daemon->gap_conn);
     if (daemon->queue) {

@@ -69,10 +69,8 @@ static void collect_watches(void)
         const char *name =
             kind == KIND_OWN_SECRET ? "secrets-own-namespace" : kind_table[kind].resource.plural;
 
-        if (!my.from.reflectors[kind])
-            continue;
         metric_set(my.restarts, LABELS(name),
-                   (double)kube_reflector_restarts(my.from.reflectors[kind]));
+                   (double)watches_restarts(my.from.watches, (enum kind)kind));
         metric_set(my.objects, LABELS(name), (double)kube_store_count(my.from.cache->stores[kind]));
     }
 }

@@ -8,13 +8,14 @@
 #include "cache.h"
 #include "kube/events.h"
 #include "kube/workqueue.h"
+#include "watches.h"
 
 /* Where the numbers come from that are kept elsewhere; all must outlive the metrics. */
 struct telemetry {
     struct cache *cache;
     struct kube_queue *queue;
     struct kube_events *events;
-    struct kube_reflector *const *reflectors; /* KINDS of them; each may be NULL */
+    struct watches *watches;
     atomic_bool *leads;
 };
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cJSON parses leniently: it cuts a string at \u0000, rounds integers beyond 2^53, takes bytes that
- * are no UTF-8, control characters and numbers like "01". `struct scan` goes over the text first
+ * are no UTF-8, control characters and numbers like "01". json_scan goes over the text first
  * and refuses these; the grammar itself is left to cJSON. Printing is not cJSON's either: it
  * indents with tabs only, and takes 9007199254740991 and 9007199254740990 for the same number.
  */
 #include "json.h"
 #include "cleanup.h"
+#include "json_scan.h"
 
 #include <assert.h>
 #include <cjson/cJSON.h>
@@ -14,9 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Integers up to here are exact in a double, and no other one rounds to them. */
-static const double integer_max = 9007199254740991.0; /* 2^53 - 1 */
 
 static const cJSON *c_json(const struct json *json)
 {
@@ -26,110 +24,6 @@ static const cJSON *c_json(const struct json *json)
 static cJSON *c_json_mutable(struct json *json)
 {
     return (cJSON *)json;
-}
-
-/* ---- the scan before parsing ---- */
-
-struct scan {
-    const char *text;
-    const char *p;
-    const char *end;
-    unsigned depth;
-};
-
-static int refuse(const struct scan *scan, const char *what, struct err *err)
-{
-    return err_set(err, ERR_INPUT, "%s at byte %td", what, scan->p - scan->text);
-}
-
-/* From the opening quote to behind the closing one; UTF-8 was checked for the text as a whole. */
-static int scan_string(struct scan *scan, struct err *err)
-{
-    for (scan->p++; scan->p < scan->end && *scan->p != '"'; scan->p++) {
-        if ((unsigned char)*scan->p < 0x20)
-            return refuse(scan, "control character in a string", err);
-        if (*scan->p != '\\')
-            continue;
-        if (str_starts(scan->p, "\\u0000"))
-            return refuse(scan, "a NUL in a string", err);
-        scan->p += scan->p + 1 < scan->end;
-    }
-    if (scan->p == scan->end)
-        return refuse(scan, "a string without an end", err);
-    scan->p++;
-    return 0;
-}
-
-static size_t skip_digits(struct scan *scan)
-{
-    size_t len = strspn(scan->p, "0123456789");
-
-    scan->p += len;
-    return len;
-}
-
-/* int [ frac ] [ exp ] (RFC 8259 §6). */
-static int scan_number(struct scan *scan, struct err *err)
-{
-    const char *start = scan->p;
-    bool integer = true, leading_zero;
-    double value;
-
-    scan->p += *scan->p == '-';
-    leading_zero = *scan->p == '0';
-    if (skip_digits(scan) > 1 && leading_zero) {
-        scan->p = start;
-        return refuse(scan, "a number with a leading zero", err);
-    }
-    if (*scan->p == '.') {
-        integer = false;
-        scan->p++;
-        if (!skip_digits(scan))
-            return refuse(scan, "a number without digits behind its point", err);
-    }
-    if (*scan->p == 'e' || *scan->p == 'E') {
-        integer = false;
-        scan->p++;
-        scan->p += *scan->p == '+' || *scan->p == '-';
-        if (!skip_digits(scan))
-            return refuse(scan, "a number without digits in its exponent", err);
-    }
-    value = strtod(start, NULL);
-    if (!isfinite(value) || (integer && fabs(value) > integer_max)) {
-        scan->p = start;
-        return refuse(scan, "a number too big to be kept exactly", err);
-    }
-    return 0;
-}
-
-static int scan_token(struct scan *scan, struct err *err)
-{
-    unsigned char c = (unsigned char)*scan->p;
-
-    if (c == '"')
-        return scan_string(scan, err);
-    if (c == '-' || (c >= '0' && c <= '9'))
-        return scan_number(scan, err);
-    if (c > 0x7e || (c < 0x20 && !strchr("\t\n\r", c)) || c == '\0')
-        return refuse(scan, "a character that has no place in JSON", err);
-    if ((c == '{' || c == '[') && ++scan->depth > JSON_DEPTH_MAX)
-        return refuse(scan, "nested too deeply", err);
-    if ((c == '}' || c == ']') && scan->depth)
-        scan->depth--;
-    scan->p++;
-    return 0;
-}
-
-static int scan_text(const char *text, size_t len, struct err *err)
-{
-    struct scan scan = {.text = text, .p = text, .end = text + len};
-
-    while (scan.p < scan.end)
-        if (scan_token(&scan, err) < 0)
-            return -1;
-    if (!str_is_utf8(text))
-        return err_set(err, ERR_INPUT, "a string is not UTF-8");
-    return 0;
 }
 
 /* ---- keys ---- */
@@ -193,7 +87,7 @@ struct json *json_parse(const char *text, size_t len, struct err *err)
     struct json *json;
 
     assert(text[len] == '\0');
-    if (scan_text(text, len, err) < 0)
+    if (json_scan(text, len, err) < 0)
         return NULL;
     json = (struct json *)cJSON_ParseWithLengthOpts(text, len + 1, &end, true);
     if (!json) {
@@ -459,7 +353,7 @@ void json_print_number(const struct json *number, struct str *out)
     double value = cJSON_GetNumberValue(c_json(number));
     char text[32];
 
-    if (fabs(value) <= integer_max && value == (double)(long long)value) {
+    if (fabs(value) <= json_integer_max && value == (double)(long long)value) {
         str_printf(out, "%lld", (long long)value);
         return;
     }
