@@ -96,7 +96,7 @@ static void many_users_are_any(void **state)
     (void)state;
     paper_start(&p, "{}", NULL);
     for (int i = 0; i < 100; i++) {
-        char uid[8];
+        char uid[16];
 
         snprintf(uid, sizeof(uid), "u%d", i);
         cache_touch(&p.cache, "ns/a", uid);
