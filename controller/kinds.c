@@ -54,6 +54,13 @@ static void exports_by_token(const struct json *kept, struct kube_values *values
     add_key(kept, spec ? spec : json_text(kept, "status.tokenSecretRef"), values);
 }
 
+static void exports_by_phase(const struct json *kept, struct kube_values *values)
+{
+    const char *phase = json_text(kept, "status.phase");
+
+    kube_values_add(values, phase ? phase : "");
+}
+
 static void pods_by_claim(const struct json *kept, struct kube_values *values)
 {
     for (const struct json *c = json_first(json_get(kept, "claims")); c; c = json_next(c))
@@ -99,7 +106,7 @@ const struct kind_info kind_table[KINDS] = {
     [KIND_EXPORT] = {.resource = {NULL, "v1", "virtualmachineexports", "VirtualMachineExport",
                                   true},
                      .keep = keep_export,
-                     .indexes = {exports_by_source, exports_by_token}},
+                     .indexes = {exports_by_source, exports_by_token, exports_by_phase}},
     [KIND_POD] = {.resource = {"", "v1", "pods", "Pod", true},
                   .keep = keep_pod,
                   .indexes = {pods_by_claim}},

@@ -34,6 +34,7 @@ enum kind {
 enum {
     EXPORTS_BY_SOURCE = 0, /* "<kind>/<namespace>/<name>" */
     EXPORTS_BY_TOKEN = 1,  /* "<namespace>/<secret>" */
+    EXPORTS_BY_PHASE = 2,  /* "" for none */
     PODS_BY_CLAIM = 0,     /* "<namespace>/<claim>" */
     PVCS_BY_STATE_OF = 0,  /* "<namespace>/<vm>": volumes with a machine's TPM and firmware state */
     VMS_BY_CLAIM = 0,      /* "<namespace>/<claim>" */

@@ -259,18 +259,22 @@ void routes_change(void *ctx, const struct json *before, const struct json *afte
         table[context->kind](routes, before);
 }
 
+static void all(struct routes *routes, key_fn *fn, const char *pod)
+{
+    cleanup_json struct json *keys = kube_store_keys(store(routes, KIND_EXPORT));
+
+    for (const struct json *k = json_first(keys); k; k = json_next(k))
+        fn(routes, json_string(k), pod);
+}
+
 void routes_add_all(struct routes *routes)
 {
-    cleanup_json struct json *all = kube_store_all(store(routes, KIND_EXPORT));
-
-    each(routes, all, add, NULL);
+    all(routes, add, NULL);
 }
 
 void routes_touch_all(struct routes *routes)
 {
-    cleanup_json struct json *all = kube_store_all(store(routes, KIND_EXPORT));
-
-    each(routes, all, touch, CACHE_UNKNOWN_POD);
+    all(routes, touch, CACHE_UNKNOWN_POD);
 }
 
 void routes_pod_seen(struct routes *routes, const struct json *pod, bool gone)

@@ -46,21 +46,12 @@ static void collect_queue(void)
 
 static void collect_exports(void)
 {
-    static const char *const phases[] = {"Pending", "Ready", "Terminated", "Skipped", "Unknown"};
-    enum { PHASES = sizeof(phases) / sizeof(phases[0]) };
-    cleanup_json struct json *all = kube_store_all(my.from.cache->stores[KIND_EXPORT]);
-    double count[PHASES] = {0};
+    static const char *const phases[] = {"Pending", "Ready", "Terminated", "Skipped", ""};
 
-    for (const struct json *e = json_first(all); e; e = json_next(e)) {
-        const char *phase = json_text(e, "status.phase");
-        int i = 0;
-
-        while (i < PHASES - 1 && !(phase && strcmp(phase, phases[i]) == 0))
-            i++;
-        count[i]++;
-    }
-    for (int i = 0; i < PHASES; i++)
-        metric_set(my.exports, LABELS(phases[i]), count[i]);
+    for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
+        metric_set(my.exports, LABELS(phases[i]),
+                   (double)kube_store_count_of(my.from.cache->stores[KIND_EXPORT], EXPORTS_BY_PHASE,
+                                               phases[i]));
 }
 
 static void collect_watches(void)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    DRAIN_SECONDS = 5,
+    DRAIN_SECONDS = 3,
     MEND_MS = 1000, /* what somebody has to mend is not mended sooner */
     BUSY_MS = 5000, /* the server has asked for patience ten times in a row */
 };

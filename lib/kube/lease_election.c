@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RELEASE_SECONDS = 5 };
+enum { RELEASE_SECONDS = 2 };
 
 static const uint64_t ns_per_second = 1000000000;
 

@@ -205,7 +205,7 @@ enum outcome reflector_watch(struct kube_reflector *reflector, struct err *err)
         kube_store_replace_cancel(reflector->config.store);
     outcome = judge(&stream, rc, clock_ms() - start, err);
     /* A connection that was cut after it had served is no sign of worse to come. */
-    if (stream.any && !stream.initial && clock_ms() - start >= reflector->times.short_ms)
+    if (!stream.initial && clock_ms() - start >= reflector->times.short_ms)
         backoff_reset(&reflector->backoff);
     kube_decoder_free(stream.decoder);
     return outcome;

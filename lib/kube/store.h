@@ -63,8 +63,12 @@ struct json *kube_store_get(struct kube_store *store, const char *ns, const char
 /* An array of all objects with this value in the index, by key; empty when there is none. */
 struct json *kube_store_find(struct kube_store *store, unsigned index, const char *value);
 struct json *kube_store_all(struct kube_store *store);
+/* The keys alone, as strings: little, however many objects there are. */
+struct json *kube_store_keys(struct kube_store *store);
 size_t kube_store_count(struct kube_store *store);
 bool kube_store_has(struct kube_store *store, unsigned index, const char *value);
+/* How many objects have this value in the index. */
+size_t kube_store_count_of(struct kube_store *store, unsigned index, const char *value);
 
 /* ---- own writes ---- */
 struct kube_store_write;

@@ -55,23 +55,58 @@ static int compare_keys(const void *a, const void *b)
                   (*(const struct store_object *const *)b)->key);
 }
 
+/* All objects by key, under the lock; the caller frees. */
+static struct store_object **sorted(struct kube_store *store, size_t *count)
+{
+    struct store_object **objects;
+    size_t at = 0;
+
+    *count = map_count(store->objects);
+    objects = calloc(*count + 1, sizeof(struct store_object *));
+    if (!objects)
+        abort();
+    for (size_t i = 0; i < *count; i++)
+        objects[i] = map_next(store->objects, &at);
+    qsort(objects, *count, sizeof(struct store_object *), compare_keys);
+    return objects;
+}
+
 struct json *kube_store_all(struct kube_store *store)
 {
     cleanup_str struct str texts = STR_INIT;
     cleanup_free struct store_object **objects = NULL;
-    size_t count, at = 0;
+    size_t count;
 
     pthread_mutex_lock(&store->lock);
-    count = map_count(store->objects);
-    objects = calloc(count + 1, sizeof(struct store_object *));
-    if (!objects)
-        abort();
-    for (size_t i = 0; i < count; i++)
-        objects[i] = map_next(store->objects, &at);
-    qsort(objects, count, sizeof(struct store_object *), compare_keys);
+    objects = sorted(store, &count);
     copy_texts(objects, count, &texts);
     pthread_mutex_unlock(&store->lock);
     return trees_of(&texts);
+}
+
+struct json *kube_store_keys(struct kube_store *store)
+{
+    struct json *keys = json_new_array();
+    cleanup_free struct store_object **objects = NULL;
+    size_t count;
+
+    pthread_mutex_lock(&store->lock);
+    objects = sorted(store, &count);
+    for (size_t i = 0; i < count; i++)
+        json_append(keys, json_new_string(objects[i]->key));
+    pthread_mutex_unlock(&store->lock);
+    return keys;
+}
+
+size_t kube_store_count_of(struct kube_store *store, unsigned index, const char *value)
+{
+    size_t count;
+
+    assert(index < KUBE_STORE_INDEXES_MAX && store->index[index]);
+    pthread_mutex_lock(&store->lock);
+    store_index_find(store->index[index], value, &count);
+    pthread_mutex_unlock(&store->lock);
+    return count;
 }
 
 size_t kube_store_count(struct kube_store *store)

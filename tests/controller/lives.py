@@ -86,7 +86,7 @@ def _kept(kind, o):
     o = dict(o, metadata={k: v for k, v in o["metadata"].items() if k not in VOLATILE})
     if kind == "export" and "status" in o:
         # It may rise once too often: then a download begins anew that need not have.
-        o["status"] = {k: v for k, v in o["status"].items() if k != "dataGeneration"}
+        o["status"] = {k: v for k, v in o["status"].items() if k not in ("dataGeneration", "dataUsers")}
     if kind == "pod":
         o["status"] = {"phase": o["status"].get("phase")}
     if kind == "service":
