@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who leads, how a controller ends, and what it leaves in memory (stage.py)."""
+import concurrent.futures
+import contextlib
+import os
+import sys
+import time
+
+import fixture
+from faultproxy import answer, cut_after, cut_watch, delay, error_event
+from fixture import NAMESPACE, Controller, alone, check, equal, eventually
+from harness import SLOW
+from lives import Life, claim
+from stage import SEED, WRITES, Stage
+from world import World
+
+LEASE = ["--lease-duration=4s", "--lease-renew=3s", "--lease-retry=1s"]
+LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/vmexport-controller"
+
+
+# ---- leases ----
+
+@contextlib.contextmanager
+def two(plane):
+    """A leader behind a proxy, and one that stands by."""
+    with Stage(plane, LEASE) as s:
+        eventually(lambda: plane.request("GET", LEASE_PATH)[1]["spec"]["holderIdentity"] == "controller", "the first one leads")
+        with Controller(plane, flags=LEASE, name="second") as second:
+            yield s, second
+
+
+def ends_in_failure(controller, seconds=15):
+    code = controller.process.wait(seconds * SLOW)
+    check(code > 0, f"the exit code of the one that has lost its lease is {code}")
+    controller.kill()
+    controller.check_sanitizers()
+
+
+def in_mid_reconcile(s, once=True):
+    """An export that is being worked on: the request that makes its pod is under way, and takes its time."""
+    audit, wanted = s.judge
+    life = Life(s.plane, claim, audit, wanted[claim])
+    pool = s.enter_context(concurrent.futures.ThreadPoolExecutor())
+    rule = s.enter_context(s.proxy.rule(delay(3), resource="pods", verbs="create patch"))
+    job = pool.submit(life.live, 60, once)
+    eventually(lambda: rule.acted, "a pod is being made")
+    return life, job
+
+
+def continues(plane, life, job):
+    job.result()
+    life.end()
+    equal(plane.request("GET", LEASE_PATH)[1]["spec"]["holderIdentity"], "second", "the holder")
+
+
+@alone
+def test_a_lease_that_is_stolen_in_mid_reconcile(plane):
+    with two(plane) as (s, _):
+        life, job = in_mid_reconcile(s)
+        status, o = plane.request("PATCH", LEASE_PATH, {"spec": {"holderIdentity": "thief"}})
+        equal(status, 200, o)
+        ends_in_failure(s.controller)
+        continues(plane, life, job)
+
+
+@alone
+def test_a_lease_that_cannot_be_renewed(plane):
+    with two(plane) as (s, _):
+        life, job = in_mid_reconcile(s)
+        with s.proxy.rule(answer(500), resource="leases"):
+            ends_in_failure(s.controller)
+        continues(plane, life, job)
+
+
+@alone
+def test_a_leader_that_is_cut_off(plane):
+    with two(plane) as (s, _):
+        life, job = in_mid_reconcile(s)
+        with s.proxy.nobody_there():
+            ends_in_failure(s.controller)
+            continues(plane, life, job)
+
+
+@alone
+def test_a_lease_that_is_deleted(plane):
+    with two(plane) as (s, second):
+        # With the lease goes what it says of the pods that were seen: volumes may count as written to, and pods be replaced.
+        life, job = in_mid_reconcile(s, once=False)
+        equal(plane.request("DELETE", LEASE_PATH)[0], 200, "deletion of the lease")
+        job.result()
+        life.end()
+        # Whoever was the first to make a new one: one leads, and if that is the other, the first is gone.
+        holder = plane.request("GET", LEASE_PATH)[1]["spec"]["holderIdentity"]
+        check(holder in ("controller", "second"), holder)
+        if holder == "second":
+            ends_in_failure(s.controller)
+        second.check()
+
+
+@alone
+def test_a_leader_that_ends_leaves_at_once(plane):
+    with two(plane) as (s, second):
+        equal(s.controller.stop(), 0, "exit code")
+        eventually(lambda: plane.request("GET", LEASE_PATH)[1]["spec"]["holderIdentity"] == "second", "the other one leads", 3)
+        second.check()
+
+
+# ---- ends ----
+
+@alone
+def test_it_ends_soon_whatever_hangs(plane):
+    hangs = delay(60)
+    for what, rule in (("writes", WRITES), ("all but watches", {"verbs": "get list create update patch delete"}), ("all", {})):
+        with Stage(plane) as s, s.proxy.rule(hangs, **rule):
+            if not rule:
+                s.proxy.cut_all()
+            w = World(plane)
+            w.pvc()
+            w.export()
+            time.sleep(0.5)
+            start = time.monotonic()
+            code = s.controller.stop()
+            check(time.monotonic() - start < 8 * SLOW, f"with {what} hanging, it ended after {time.monotonic() - start:.1f} s")
+            equal(code, 0, f"exit code, with {what} hanging")
+            w.close()
+
+
+@alone
+def test_nothing_leaks(plane):
+    with Stage(plane) as s:
+        def used():
+            pid = s.controller.pid
+            return s.controller.rss() >> 20, len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))
+
+        def trouble(seed):
+            with s.proxy.rule(cut_watch(seed, 3000), verbs="watch", times=5), s.proxy.rule(answer(500), nth=3, times=3, **WRITES), \
+                    s.proxy.rule(cut_after(), nth=8, times=2, **WRITES), s.proxy.rule(error_event(410, 1), verbs="watch", nth=6, times=5):
+                s.proxy.cut_all()
+                s.lives((claim,) * 6, 90, once=False)
+        trouble(SEED)
+        time.sleep(2)
+        before = used()
+        for round_ in range(3):
+            trouble(SEED + round_)
+        time.sleep(2)
+        after = used()
+        print(f"# MiB, descriptors and threads: {before} before, {after} after", flush=True)
+        check(after[0] <= before[0] + 8 and after[1] <= before[1] + 5 and after[2] == before[2], f"before {before}, after {after}")
+
+
+if __name__ == "__main__":
+    sys.exit(fixture.main(globals(), start=False, server_flags=["--min-request-timeout=300"]))
