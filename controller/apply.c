@@ -9,6 +9,7 @@
  */
 #include "apply.h"
 #include "ask.h"
+#include "base/cleanup.h"
 #include "base/json_merge.h"
 #include "base/log.h"
 #include "status.h"
@@ -26,23 +27,30 @@ static const struct kube_resource *resource_of(const struct apply *apply, enum k
 
 /* ---- writes ---- */
 
-/* The object is there already: ours after all, of an earlier export of this name, or another's. */
+/*
+ * The object is there already: ours after all, of an earlier export of this name, or another's. In
+ * the first case it goes into the store (`*out`), and the next look makes of it what is wanted.
+ */
 static int look_at_existing(struct apply *apply, struct world *world, const struct step *step,
                             struct json **out, struct err *err)
 {
+    const char *kind = kind_table[step->kind].resource.kind, *owner;
+    cleanup_json struct json *found = NULL;
     struct err ignored;
-    const struct json *owner;
 
-    if (kube_get(apply->conn, resource_of(apply, step->kind), world->ns, step->name, out,
+    if (kube_get(apply->conn, resource_of(apply, step->kind), world->ns, step->name, &found,
                  &ignored) < 0)
         return -KUBE_CONFLICT; /* gone in between: once more */
-    if (world_owns(world, *out))
-        return 0;
-    owner = kind_owner(*out);
-    if (json_text(owner, "kind") && strcmp(json_text(owner, "kind"), "VirtualMachineExport") == 0 &&
-        strcmp(json_text(owner, "name"), world->name) == 0) {
+    if (world_owns(world, found)) {
+        err_set(err, ERR_UNAVAILABLE, "%s %s/%s is there already: it is looked at again", kind,
+                world->ns, step->name);
+        *out = steal_ptr(found);
+        return -KUBE_CONFLICT;
+    }
+    owner = json_text(kind_owner(found), "name");
+    if (kind_is_child(found) && owner && strcmp(owner, world->name) == 0) {
         err_set(err, ERR_UNAVAILABLE, "%s %s/%s of an earlier export of this name is being deleted",
-                kind_table[step->kind].resource.kind, world->ns, step->name);
+                kind, world->ns, step->name);
         return -KUBE_CONFLICT;
     }
     return -KUBE_ALREADY_EXISTS;
@@ -59,9 +67,9 @@ static int create(struct apply *apply, struct world *world, const struct step *s
 
     if (rc == -KUBE_ALREADY_EXISTS)
         rc = look_at_existing(apply, world, step, &made, err);
-    kube_store_commit(write, rc == 0 ? made : NULL, false);
+    kube_store_commit(write, made, false);
     if (rc == 0 && step->what == STEP_TOKEN)
-        ask_token_made(apply->cache, world, made);
+        ask_token_made(world, made);
     return rc;
 }
 
@@ -82,7 +90,7 @@ static int patch(struct apply *apply, struct world *world, const struct step *st
     return rc;
 }
 
-/* What is gone already, or another by now, need not be deleted. */
+/* What is gone already, or another by now, need not be deleted: 1. */
 static int delete (struct apply *apply, struct world *world, const struct step *step,
                    struct err *err)
 {
@@ -94,7 +102,7 @@ static int delete (struct apply *apply, struct world *world, const struct step *
                          &options, &left, err);
 
     kube_store_commit(write, left, rc == -KUBE_NOT_FOUND || (rc == 0 && !left));
-    return rc == -KUBE_NOT_FOUND || rc == -KUBE_CONFLICT ? 0 : rc;
+    return rc == -KUBE_NOT_FOUND || rc == -KUBE_CONFLICT ? 1 : rc;
 }
 
 static int make_token(struct apply *apply, struct world *world, const struct step *step,
@@ -252,8 +260,9 @@ static const char *failure(struct world *world, const struct step *step, const c
                             "%s %s/%s, which this export needs, exists and is not its own: delete "
                             "or rename that, or make an export of another name",
                             kind, world->ns, step->name);
-    return world_printf(world, "%s %s/%s: %s; it is tried again", kind, world->ns, step->name,
-                        err->msg);
+    return world_printf(world,
+                        "%s: mend what refuses %s %s/%s, or delete this export; it is tried again",
+                        err->msg, kind, world->ns, step->name);
 }
 
 static int failed(struct apply *apply, struct world *world, const struct plan *plan,
@@ -299,7 +308,8 @@ static int carry_out(struct apply *apply, struct world *world, const struct plan
 
         if (rc < 0)
             return failed(apply, world, plan, &plan->steps[i], rc, err);
-        tell(apply, world, &plan->steps[i]);
+        if (rc == 0)
+            tell(apply, world, &plan->steps[i]);
     }
     if (plan->status) {
         int rc = write_status(apply, world, plan->status, err);

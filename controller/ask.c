@@ -28,9 +28,8 @@ static void remember_token(struct world *world, const struct json *secret, enum 
     set(&memo->token_version, version ? version : "");
 }
 
-void ask_token_made(struct cache *cache, struct world *world, const struct json *secret)
+void ask_token_made(struct world *world, const struct json *secret)
 {
-    (void)cache;
     remember_token(world, secret, TOKEN_GOOD);
 }
 
@@ -63,6 +62,7 @@ static int ask_expansion(struct apply *apply, struct world *world, const char *n
 {
     const struct json *vm = world_get(world, KIND_VM, name);
     struct memo *memo = memo_of(world);
+    cleanup_str struct str version = STR_INIT;
     struct json *expanded = NULL;
     int rc = kube_get_path(
         apply->conn,
@@ -77,7 +77,8 @@ static int ask_expansion(struct apply *apply, struct world *world, const char *n
     json_free(memo->expanded);
     memo->expanded = rc == 0 ? expanded : NULL;
     memo->expand_again = world->now + EXPAND_AGAIN_SECONDS;
-    set(&memo->vm_version, json_text(vm, "metadata.resourceVersion"));
+    kind_digest(vm, &version);
+    set(&memo->vm_version, str_get(&version));
     return 0;
 }
 

@@ -8,4 +8,4 @@
 int ask(struct apply *apply, struct world *world, const struct plan *plan, struct err *err);
 
 /* The token's Secret was just made by us: it need not be asked for. */
-void ask_token_made(struct cache *cache, struct world *world, const struct json *secret);
+void ask_token_made(struct world *world, const struct json *secret);

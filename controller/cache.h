@@ -42,7 +42,7 @@ struct memo {
     char *key;
     char *token_version; /* of the Secret that `token` is about; "" for a missing one */
     enum token_state token;
-    char *vm_version;      /* of the machine that was expanded */
+    char *vm_version;      /* the digest of the machine that was expanded */
     struct json *expanded; /* NULL: could not be */
     time_t expand_again;   /* then it is asked for again at this time */
     struct json *users;    /* uids of foreign pods that were seen at its volumes; NULL: none */

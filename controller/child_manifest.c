@@ -35,12 +35,13 @@ static const struct json *machine(struct children *children)
 {
     struct world *world = children->world;
     const struct source *source = children->source;
-    const char *version = json_text(source->vm, "metadata.resourceVersion");
+    cleanup_str struct str version = STR_INIT;
 
-    if (!source->expandable || !version ||
+    if (!source->expandable ||
         (!json_at(source->vm, "spec.instancetype") && !json_at(source->vm, "spec.preference")))
         return source->vm;
-    if (!world->memo->vm_version || strcmp(world->memo->vm_version, version) ||
+    kind_digest(source->vm, &version);
+    if (!world->memo->vm_version || strcmp(world->memo->vm_version, str_get(&version)) ||
         (!world->memo->expanded && world->memo->expand_again <= world->now)) {
         children->plan->need = NEED_EXPANSION;
         children->plan->need_name = source->vm_name;

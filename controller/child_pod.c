@@ -351,7 +351,7 @@ void child_pod(struct children *children)
     made = json_string(json_get(json_at(pod, "metadata.annotations"), POD_MADE_FOR));
     if (!pod)
         create(children, name, str_get(&digest));
-    else if (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0)
+    else if (kind_has_ended(phase))
         replace_ended(children, pod, phase);
     else if (!made || strcmp(made, str_get(&digest)))
         delete (

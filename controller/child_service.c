@@ -58,6 +58,8 @@ void child_ingress(struct children *children)
         remove_ingress(children, name.text);
         return;
     }
+    if (!children->source->available || children->trouble.type)
+        return;
     json_put(metadata, "annotations", json_copy(settings->ingress_annotations));
     ingress = world_keep(
         world,

@@ -26,8 +26,6 @@ enum {
     FIRST_LOOK_SECONDS = 5 /* that workers wait for the CA */
 };
 
-struct daemon;
-
 struct daemon {
     const struct settings *settings;
     struct kube_client *client;
@@ -148,9 +146,9 @@ static void on_acquired(void *ctx, const char *note)
 
 static void on_lost(void *ctx)
 {
+    (void)ctx;
     log_error("the lease is lost: another replica may lead by now");
     _exit(EXIT_FAILURE); /* at once: what is under way must not go on */
-    (void)ctx;
 }
 
 static void on_lease_trouble(void *ctx, const struct err *err)
@@ -240,8 +238,7 @@ static int lead(struct daemon *daemon, struct err *err)
     pthread_mutex_lock(&daemon->lock);
     daemon->accounted = true;
     pthread_mutex_unlock(&daemon->lock);
-    for (int i = 0; i < FIRST_LOOK_SECONDS * 100 && !surroundings_ready(daemon->keeper); i++)
-        usleep(10000);
+    surroundings_wait(daemon->keeper, FIRST_LOOK_SECONDS);
     routes_add_all(&daemon->routes);
     daemon->workers = workers_start(&config, err);
     return daemon->workers ? 0 : -1;

@@ -79,7 +79,7 @@ static bool in_own_namespace(const struct kind_context *context, const struct js
 
 KEEP_PATHS(keep_vmi, "status.phase")
 KEEP_PATHS(keep_datavolume, "spec.contentType", "status.phase")
-KEEP_PATHS(keep_vm, "metadata.resourceVersion", "metadata.labels", "metadata.annotations", "spec",
+KEEP_PATHS(keep_vm, "metadata.labels", "metadata.annotations", "spec",
            "status.changedBlockTracking")
 KEEP_PATHS(keep_vmsnapshot, "spec.source", "status.readyToUse",
            "status.virtualMachineSnapshotContentName")
@@ -119,6 +119,7 @@ struct json *keep_pvc(void *ctx, const struct json *object)
                                         "metadata.deletionTimestamp",
                                         "metadata.ownerReferences",
                                         "spec.accessModes",
+                                        "spec.dataSource",
                                         "spec.volumeMode",
                                         "spec.resources",
                                         "status.phase",
@@ -245,7 +246,7 @@ struct json *keep_secret(void *ctx, const struct json *object)
     const struct kind_context *context = ctx;
     cleanup_str struct str key = STR_INIT;
 
-    if (is_managed(object))
+    if (is_managed(object) || kind_is_child(object)) /* also one that has lost its label */
         return pick_all(object, own);
     str_printf(&key, "%s/%s", json_text(object, "metadata.namespace"),
                json_text(object, "metadata.name"));
@@ -293,12 +294,16 @@ struct json *keep_ingress(void *ctx, const struct json *object)
 struct json *keep_own_secret(void *ctx, const struct json *object)
 {
     static const char *const ca[] = {"metadata.resourceVersion", "metadata.labels", "data", NULL};
-    static const char *const other[] = {"type", NULL};
-    struct json *out = pick_all(object, is_managed(object) ? ca : other);
+    static const char *const other[] = {NULL};
+    const char *name = json_text(object, "metadata.name");
     const struct json *certificate = json_get(json_get(object, "data"), "tls.crt");
+    struct json *out;
 
     (void)ctx;
-    if (!json_get(out, "data") && certificate)
+    if (name && strcmp(name, CA_SECRET) == 0)
+        return pick_all(object, ca);
+    out = pick_all(object, other);
+    if (certificate)
         json_set(out, "data", json_format("{'tls.crt':%j}", certificate));
     return out;
 }

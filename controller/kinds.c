@@ -16,6 +16,18 @@ const struct json *kind_owner(const struct json *object)
     return NULL;
 }
 
+bool kind_is_child(const struct json *object)
+{
+    const char *kind = json_text(kind_owner(object), "kind");
+
+    return kind && strcmp(kind, "VirtualMachineExport") == 0;
+}
+
+bool kind_has_ended(const char *phase)
+{
+    return phase && (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0);
+}
+
 bool kind_is_exporter(const struct settings *settings, const struct json *pod)
 {
     const struct json *owner = kind_owner(pod);

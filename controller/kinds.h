@@ -45,6 +45,8 @@ enum {
  * it, so that a cluster's other ones stay away. */
 #define MANAGED_BY_LABEL "app.kubernetes.io/managed-by"
 #define MANAGED_BY "vmexport-controller"
+/* The CA, in the controller's namespace. */
+#define CA_SECRET "vmexport-ca"
 
 struct kind_info {
     struct kube_resource resource; /* of exports: `group` is filled in from the settings */
@@ -77,5 +79,9 @@ void kind_digest(const struct json *json, struct str *out);
 const char *kind_volume_claim(const struct json *volume);
 /* Whether the pod, as it comes or as it is kept, is one that we make: those only read. */
 bool kind_is_exporter(const struct settings *settings, const struct json *pod);
+/* Whether an export, of whatever group, owns the object. */
+bool kind_is_child(const struct json *object);
+/* A pod or a machine in this phase has ended: it uses nothing any more. */
+bool kind_has_ended(const char *phase);
 /* The controlling owner in metadata.ownerReferences, or NULL. */
 const struct json *kind_owner(const struct json *object);

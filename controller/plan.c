@@ -126,10 +126,25 @@ static void plan_children(struct children *children)
         child_tls(children);
         if (children->source->vm)
             child_manifests(children);
-        child_ingress(children);
     }
+    child_ingress(children);
     if (children->plan->need == NEED_NOTHING)
         child_pod(children);
+}
+
+/* What somebody else waits for comes first: a step that fails must not keep a pod at its volumes. */
+static void put_deletions_first(struct plan *plan)
+{
+    size_t front = 0;
+
+    for (size_t i = 0; i < plan->count; i++) {
+        struct step step = plan->steps[i];
+
+        if (step.what != STEP_DELETE)
+            continue;
+        memmove(&plan->steps[front + 1], &plan->steps[front], (i - front) * sizeof(step));
+        plan->steps[front++] = step;
+    }
 }
 
 static const struct json *with_expiry(const struct json *status, struct world *world, time_t at)
@@ -175,6 +190,7 @@ void plan_make(struct world *world, struct plan *plan)
     plan_children(&children);
     if (plan->need != NEED_NOTHING)
         return;
+    put_deletions_first(plan);
     plan->status = with_expiry(status_make(&children), world, end);
 }
 

@@ -25,7 +25,8 @@ typedef void key_fn(struct routes *routes, const char *key, const char *pod);
 static void add(struct routes *routes, const char *key, const char *pod)
 {
     (void)pod;
-    kube_queue_add(routes->queue, key);
+    if (atomic_load(&routes->live)) /* else there are no workers; all are added when they begin */
+        kube_queue_add(routes->queue, key);
 }
 
 static void touch(struct routes *routes, const char *key, const char *pod)
@@ -208,9 +209,7 @@ static void route_pod(struct routes *routes, const struct json *o)
 
 static bool has_ended(const struct json *pod)
 {
-    const char *phase = json_text(pod, "phase");
-
-    return phase && (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0);
+    return kind_has_ended(json_text(pod, "phase"));
 }
 
 /* It had ended before: whatever becomes of it now, it writes nothing more. */

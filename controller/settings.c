@@ -196,7 +196,8 @@ static int check(struct settings *settings, struct err *err)
                        settings->api_group);
     if (settings->workers < 1 || settings->workers > 256)
         return err_set(err, ERR_INPUT, "workers: must be from 1 to 256");
-    if (settings->external == EXTERNAL_DIRECT && !settings->external_host)
+    if (settings->external == EXTERNAL_DIRECT &&
+        !(settings->external_host && *settings->external_host))
         return err_set(err, ERR_INPUT,
                        "external: 'direct' needs external-host, the host of the Ingresses");
     if (strcmp(settings->log_format, "json") && strcmp(settings->log_format, "text"))

@@ -54,3 +54,25 @@ void source_not_ready(struct source *source, const char *reason, const char *mes
     source->available = false;
     source->ready = (struct condition){"Ready", false, reason, message};
 }
+
+bool source_in_use(struct world *world, const char *whose, struct source *out)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        const struct json *user = volume_user(world, out->volumes[i].pvc);
+
+        if (!user)
+            continue;
+        out->in_use = true;
+        /* An export pod only reads: it leaves the data as it is. */
+        out->user =
+            kind_is_exporter(world->settings, user) ? NULL : json_text(user, "metadata.uid");
+        source_not_ready(out, "InUse",
+                         world_printf(world,
+                                      "PersistentVolumeClaim %s/%s%s is in use by pod %s: the "
+                                      "export goes on when that pod has ended or is deleted",
+                                      world->ns, out->volumes[i].claim, whose,
+                                      json_text(user, "metadata.name")));
+        return true;
+    }
+    return false;
+}

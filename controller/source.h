@@ -58,6 +58,9 @@ void source_vmsnapshot(struct world *world, const char *name, struct source *out
 
 /* Adds a volume; a claim that is there already is not added twice. */
 void source_add(struct source *source, const struct volume *volume);
+/* Whether somebody else's pod uses one of the volumes; then the source is not ready. `whose` is what
+ * the message says of a claim behind its name. */
+bool source_in_use(struct world *world, const char *whose, struct source *out);
 void source_not_ready(struct source *source, const char *reason, const char *message);
 
 /* ---- volumes.c: what holds for a claim, whoever names it ---- */

@@ -24,7 +24,7 @@ static struct condition bound(struct world *world, const char *name, const struc
 
 void source_pvc(struct world *world, const char *name, struct source *out)
 {
-    const struct json *pvc = world_get(world, KIND_PVC, name), *user;
+    const struct json *pvc = world_get(world, KIND_PVC, name);
     struct condition waits;
     struct volume volume;
 
@@ -41,17 +41,8 @@ void source_pvc(struct world *world, const char *name, struct source *out)
     source_add(out, &volume);
     out->own = bound(world, name, pvc);
     waits = volume_waits(world, pvc);
-    user = waits.type ? NULL : volume_user(world, pvc);
-    out->in_use = user != NULL;
-    out->user = json_text(user, "metadata.uid");
     if (waits.type)
         source_not_ready(out, waits.reason, waits.message);
-    else if (user)
-        source_not_ready(out, "InUse",
-                         world_printf(world,
-                                      "PersistentVolumeClaim %s/%s is in use by pod %s: the export "
-                                      "goes on when that pod has ended or is deleted",
-                                      world->ns, name, json_text(user, "metadata.name")));
     else
-        out->available = true;
+        out->available = !source_in_use(world, "", out);
 }

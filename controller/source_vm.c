@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-static bool final(const char *phase)
-{
-    return phase && (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0);
-}
-
 /* Whether the machine keeps state in a claim that KubeVirt made for it. */
 static bool keeps_state(const struct json *vm)
 {
@@ -36,7 +31,7 @@ static const struct json *state_claim(struct world *world, const char *vm)
         const char *made = json_text(pvc, "metadata.creationTimestamp");
         const char *best_made = json_text(best, "metadata.creationTimestamp");
 
-        if (json_at(pvc, "metadata.deletionTimestamp"))
+        if (json_at(pvc, "metadata.deletionTimestamp") || kind_is_child(pvc))
             continue;
         if (!best || (made && best_made && strcmp(made, best_made) > 0))
             best = pvc;
@@ -110,7 +105,7 @@ static bool running(struct world *world, const char *name, struct source *out)
 {
     const struct json *vmi = world_get(world, KIND_VMI, name);
 
-    if (!vmi || final(json_text(vmi, "status.phase")))
+    if (!vmi || kind_has_ended(json_text(vmi, "status.phase")))
         return false;
     out->in_use = true;
     out->user = json_text(vmi, "metadata.uid");
@@ -120,27 +115,6 @@ static bool running(struct world *world, const char *name, struct source *out)
                                   "VirtualMachineSnapshot of it and export that",
                                   world->ns, name));
     return true;
-}
-
-static bool in_use(struct world *world, const char *name, struct source *out)
-{
-    for (size_t i = 0; i < out->count; i++) {
-        const struct json *user = volume_user(world, out->volumes[i].pvc);
-
-        if (!user)
-            continue;
-        out->in_use = true;
-        out->user = json_text(user, "metadata.uid");
-        source_not_ready(out, "InUse",
-                         world_printf(world,
-                                      "PersistentVolumeClaim %s/%s of Virtual Machine %s is in use "
-                                      "by pod %s: the export goes on when that pod has ended or is "
-                                      "deleted",
-                                      world->ns, out->volumes[i].claim, name,
-                                      json_text(user, "metadata.name")));
-        return true;
-    }
-    return false;
 }
 
 void source_vm(struct world *world, const char *name, struct source *out)
@@ -176,7 +150,8 @@ void source_vm(struct world *world, const char *name, struct source *out)
                                       world->ns, name));
         return;
     }
-    if (running(world, name, out) || in_use(world, name, out))
+    if (running(world, name, out) ||
+        source_in_use(world, world_printf(world, " of Virtual Machine %s", name), out))
         return;
     if (waits.type)
         not_populated(world, name, &waits, out);

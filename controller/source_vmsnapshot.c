@@ -49,6 +49,15 @@ static struct json *annotations(const struct json *saved, bool disk)
     return out;
 }
 
+/* Without the one by which KubeVirt finds the state of a machine: it would take this claim for it. */
+static struct json *labels(const struct json *saved)
+{
+    struct json *out = json_copy(json_at(saved, "metadata.labels"));
+
+    json_free(json_take(out, "persistent-state-for"));
+    return out;
+}
+
 /* The larger of what the claim asked for and what the snapshot needs. */
 static const char *size(const struct json *saved, const struct json *snapshot)
 {
@@ -75,8 +84,7 @@ static struct json *restored_claim(struct world *world, const char *name, const 
     static const char *const kept[] = {"storageClassName", "volumeMode"};
 
     if (json_at(saved, "metadata.labels"))
-        json_set(json_edit(pvc, "metadata"), "labels",
-                 json_copy(json_at(saved, "metadata.labels")));
+        json_set(json_edit(pvc, "metadata"), "labels", labels(saved));
     for (size_t i = 0; i < 2; i++)
         if (json_get(json_get(saved, "spec"), kept[i]))
             json_set(spec, kept[i], json_copy(json_get(json_get(saved, "spec"), kept[i])));
@@ -124,33 +132,20 @@ static bool restore(struct world *world, const struct json *content, const struc
                                  world->ns, name.text, claim));
         return false;
     }
+    if (json_text(pvc, "spec.dataSource.name") &&
+        strcmp(json_text(pvc, "spec.dataSource.name"), from)) {
+        not_created(out, "SnapshotChanged",
+                    world_printf(world,
+                                 "the disk '%s' was restored from VolumeSnapshot %s, and the "
+                                 "snapshot has %s now: delete this export and make it again",
+                                 claim, json_text(pvc, "spec.dataSource.name"), from));
+        return false;
+    }
     volume = volume_of(world, world_printf(world, "%s", name.text), pvc);
     volume.name = volume.vm_claim = claim;
     volume.saved = json_get(backup, "persistentVolumeClaim");
     source_add(out, &volume);
     return true;
-}
-
-/* Nobody has a reason to use a restored claim; who does may write to it all the same. */
-static bool in_use(struct world *world, struct source *out)
-{
-    for (size_t i = 0; i < out->count; i++) {
-        const struct json *user = volume_user(world, out->volumes[i].pvc);
-
-        if (!user)
-            continue;
-        out->in_use = true;
-        out->user = json_text(user, "metadata.uid");
-        source_not_ready(out, "InUse",
-                         world_printf(world,
-                                      "PersistentVolumeClaim %s/%s, which was restored for this "
-                                      "export, is in use by pod %s: the export goes on when that "
-                                      "pod has ended or is deleted",
-                                      world->ns, out->volumes[i].claim,
-                                      json_text(user, "metadata.name")));
-        return true;
-    }
-    return false;
 }
 
 /* Told in a condition of its own, as the pod may be there long before. */
@@ -193,7 +188,8 @@ static void restore_all(struct world *world, const char *name, const struct json
         return;
     }
     out->own = restored_state(out);
-    out->available = !in_use(world, out);
+    /* Nobody has a reason to use a restored claim; who does may write to it all the same. */
+    out->available = !source_in_use(world, ", which was restored for this export,", out);
 }
 
 void source_vmsnapshot(struct world *world, const char *name, struct source *out)

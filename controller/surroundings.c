@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CA_SECRET "vmexport-ca"
-
 enum {
     LOOK_SECONDS_MAX = 3600, /* between two looks when nothing happens */
     RETRY_SECONDS = 5,       /* after a failure */
@@ -292,6 +290,7 @@ static void *run(void *arg)
         if (next <= time(NULL))
             next = time(NULL) + 1;
         pthread_mutex_lock(&keeper->lock);
+        pthread_cond_broadcast(&keeper->wake); /* for surroundings_wait */
     }
     pthread_mutex_unlock(&keeper->lock);
     return NULL;
@@ -324,7 +323,7 @@ static void set(struct surroundings_keeper *keeper, bool *flag)
     pthread_mutex_lock(&keeper->lock);
     *flag = true;
     keeper->dirty = true;
-    pthread_cond_signal(&keeper->wake);
+    pthread_cond_broadcast(&keeper->wake);
     pthread_mutex_unlock(&keeper->lock);
 }
 
@@ -348,6 +347,17 @@ void surroundings_stop(struct surroundings_keeper *keeper)
     kube_conn_free(keeper->conn);
     free(keeper->last_said);
     free(keeper);
+}
+
+void surroundings_wait(struct surroundings_keeper *keeper, unsigned seconds)
+{
+    struct timespec until = {.tv_sec = time(NULL) + (time_t)seconds};
+    int rc = 0;
+
+    pthread_mutex_lock(&keeper->lock);
+    while (rc == 0 && !keeper->stops && !surroundings_ready(keeper))
+        rc = pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until);
+    pthread_mutex_unlock(&keeper->lock);
 }
 
 bool surroundings_ready(struct surroundings_keeper *keeper)

@@ -49,7 +49,7 @@ static void collect_exports(void)
     static const char *const phases[] = {"Pending", "Ready", "Terminated", "Skipped", ""};
 
     for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
-        metric_set(my.exports, LABELS(phases[i]),
+        metric_set(my.exports, LABELS(*phases[i] ? phases[i] : "Unknown"),
                    (double)kube_store_count_of(my.from.cache->stores[KIND_EXPORT], EXPORTS_BY_PHASE,
                                                phases[i]));
 }

@@ -128,6 +128,20 @@ struct condition volume_waits(struct world *world, const struct json *pvc)
 
 /* ---- users ---- */
 
+/* Of two export pods at a claim that allows but one, the older stays; uids break ties. */
+static bool goes_first(struct world *world, const struct json *other)
+{
+    const struct json *own =
+        world_get(world, KIND_POD, names_pod(world->settings->names, world->name).text);
+    const char *theirs = json_text(other, "metadata.creationTimestamp");
+    const char *ours = json_text(own, "metadata.creationTimestamp");
+    int order = theirs && ours ? strcmp(theirs, ours) : -1;
+
+    if (order == 0)
+        order = strcmp(json_text(other, "metadata.uid"), json_text(own, "metadata.uid"));
+    return order < 0;
+}
+
 const struct json *volume_user(struct world *world, const struct json *pvc)
 {
     const struct json *pods =
@@ -135,11 +149,9 @@ const struct json *volume_user(struct world *world, const struct json *pvc)
     bool alone = has_mode(pvc, "ReadWriteOncePod");
 
     for (const struct json *pod = json_first(pods); pod; pod = json_next(pod)) {
-        const char *phase = json_text(pod, "phase");
-
-        if (world_owns(world, pod) || is(phase, "Succeeded") || is(phase, "Failed"))
+        if (world_owns(world, pod) || kind_has_ended(json_text(pod, "phase")))
             continue;
-        if (kind_is_exporter(world->settings, pod) && !alone)
+        if (kind_is_exporter(world->settings, pod) && !(alone && goes_first(world, pod)))
             continue;
         return pod;
     }

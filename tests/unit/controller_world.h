@@ -297,6 +297,7 @@ static inline void paper_open(struct paper *p)
 /* What ask.c does. */
 static inline void paper_answer(struct paper *p)
 {
+    cleanup_str struct str digest = STR_INIT;
     struct memo *memo = paper_memo(p);
 
     if (p->plan.need == NEED_TOKEN) {
@@ -311,8 +312,8 @@ static inline void paper_answer(struct paper *p)
     json_free(memo->expanded);
     memo->expanded = p->expanded ? json_copy(p->expanded) : NULL;
     memo->expand_again = p->now + 60;
-    paper_set(&memo->vm_version, json_text(paper_get(p, "VirtualMachine", p->plan.need_name),
-                                           "metadata.resourceVersion"));
+    kind_digest(world_get(&p->world, KIND_VM, p->plan.need_name), &digest);
+    paper_set(&memo->vm_version, str_get(&digest));
 }
 
 static inline void paper_look_once(struct paper *p)

@@ -189,16 +189,18 @@ static void secrets(void **state)
          "{'metadata':{'name':'export-token-x','namespace':'other','uid':'u'}}",
          "{'metadata':{'name':'export-token-x','namespace':'other','uid':'u'}}"},
         {"the CA", KIND_OWN_SECRET,
-         "{'metadata':{" META "," MANAGED ",'resourceVersion':'7'},'type':'t','data':{'tls.key':"
-         "'k'}}",
-         "{'metadata':{" META "," MANAGED ",'resourceVersion':'7'},'data':{'tls.key':'k'}}"},
+         "{'metadata':{'name':'vmexport-ca','namespace':'ns','labels':{'a':'b'},'resourceVersion':"
+         "'7'},'type':'t','data':{'tls.key':'k'}}",
+         "{'metadata':{'name':'vmexport-ca','namespace':'ns','labels':{'a':'b'},'resourceVersion':"
+         "'7'},'data':{'tls.key':'k'}}"},
+        {"an export's token beside it", KIND_OWN_SECRET,
+         "{'metadata':{" META "," MANAGED "},'data':{'token':'t'}}", "{'metadata':{" META "}}"},
         {"a certificate of an Ingress", KIND_OWN_SECRET,
          "{'metadata':{" META ",'labels':{'a':'b'}},'type':'kubernetes.io/tls','data':{'tls.crt':"
          "'c','tls.key':'k'}}",
-         "{'metadata':{" META "},'type':'kubernetes.io/tls','data':{'tls.crt':'c'}}"},
+         "{'metadata':{" META "},'data':{'tls.crt':'c'}}"},
         {"without a certificate", KIND_OWN_SECRET,
-         "{'metadata':{" META "},'type':'Opaque','data':{'x':'y'}}",
-         "{'metadata':{" META "},'type':'Opaque'}"},
+         "{'metadata':{" META "},'type':'Opaque','data':{'x':'y'}}", "{'metadata':{" META "}}"},
         {"an Ingress of ours", KIND_INGRESS, "{'metadata':{" META "," MANAGED "},'spec':{'x':1}}",
          "{'metadata':{" META "," MANAGED "},'spec':{'x':1}}"},
         {"an Ingress of the proxy", KIND_INGRESS,

@@ -444,6 +444,40 @@ static void the_generation_rises_once_per_use(void **state)
     assert_generation(&p, "in use again", 4);
 }
 
+/* However many come and go, a status remembers the last few. */
+static void the_last_users_are_remembered(void **state)
+{
+    cleanup_paper struct paper p;
+    const struct json *users;
+
+    (void)state;
+    paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
+    for (int i = 0; i < 20; i++) {
+        char uid[16];
+
+        snprintf(uid, sizeof(uid), "u%d", i);
+        cache_touch(&p.cache, "ns/e", uid);
+        paper_settle(&p, uid);
+    }
+    users = json_at(p.world.export, "status.dataUsers");
+    assert_int_equal(json_count(users), 8);
+    assert_string_equal(json_string(json_first(users)), "u12");
+}
+
+/* A step that cannot be done keeps no pod at a volume that somebody else needs. */
+static void deletions_come_first(void **state)
+{
+    cleanup_paper struct paper p;
+
+    (void)state;
+    paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
+    paper_settle(&p, "ready");
+    paper_remove(&p, "Service", "virt-export-e");
+    paper_add(&p, POD("p", "disk", "Running"));
+    assert_plan(&p, "in use", "delete Pod virt-export-e in 1 s; create Service virt-export-e",
+                PENDING("InUse") BOUND);
+}
+
 /* Also when something else is told of the export meanwhile. */
 static void the_generation_rises_once_whatever_is_told(void **state)
 {
@@ -523,6 +557,8 @@ int main(void)
         cmocka_unit_test(names_taken),
         cmocka_unit_test(steps_that_fail),
         cmocka_unit_test(the_generation_rises_once_per_use),
+        cmocka_unit_test(the_last_users_are_remembered),
+        cmocka_unit_test(deletions_come_first),
         cmocka_unit_test(the_generation_rises_once_whatever_is_told),
         cmocka_unit_test(names_of_all_lengths),
     };

@@ -176,7 +176,11 @@ static void changes(void **state)
             paper_add(&p, rows[i].before);
             queued();
             paper_add(&p, rows[i].change);
-            assert_row(rows[i].name, "the queue", queued(), rows[i].want);
+            /* Who does not lead has nobody to work on it. */
+            assert_row(rows[i].name, "the queue", queued(),
+                       live                        ? rows[i].want
+                       : strchr(rows[i].want, '!') ? "!"
+                                                   : "");
             assert_int_equal(crds_told, strcmp(rows[i].name, "a CRD") == 0);
             tear_down(state);
             set_up(state);
@@ -202,6 +206,7 @@ static void what_goes(void **state)
     };
 
     (void)state;
+    atomic_store(&routes.live, true);
     paper_add(&p, EXPORTS);
     for (size_t i = 0; i < COUNT(rows); i++) {
         paper_add(&p, rows[i].object);
@@ -303,6 +308,7 @@ static void pods_that_were_there(void **state)
 static void all_of_them(void **state)
 {
     (void)state;
+    atomic_store(&routes.live, true);
     paper_add(&p, EXPORTS);
     queued();
     routes_add_all(&routes);

@@ -222,7 +222,7 @@ static void changes(void **state)
         {"a pod takes a disk", POD("p", "disk", "Running"), "delete Pod virt-export-e in 1 s",
          NOT("InUse"), NOT("InUse")},
         {"a disk more", PVC("data") "," VM(ON_CLAIM("a", "disk") "," ON_CLAIM("b", "data")),
-         "patch ConfigMap exporter-vm-manifest-e; delete Pod virt-export-e", NULL,
+         "delete Pod virt-export-e; patch ConfigMap exporter-vm-manifest-e", NULL,
          "Ready: Ready=True PodReady"},
         {"no disks", VM(""), "delete Pod virt-export-e", "Skipped: Ready=False VMNoVolumes",
          "Skipped: Ready=False VMNoVolumes"},
