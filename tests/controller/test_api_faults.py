@@ -76,7 +76,7 @@ def test_a_server_that_fails_for_a_while(plane):
             for w in worlds:                        # there is something that it would like to do
                 w.pvc()
                 w.export()
-            time.sleep(20)
+            time.sleep(60 if SLOW == 1 else 20)
         for w in worlds:
             w.ready(seconds=60)
         s.lives()

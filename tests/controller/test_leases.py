@@ -146,7 +146,8 @@ def test_nothing_leaks(plane):
         time.sleep(2)
         after = used()
         print(f"# MiB, descriptors and threads: {before} before, {after} after", flush=True)
-        check(after[0] <= before[0] + 8 and after[1] <= before[1] + 5 and after[2] == before[2], f"before {before}, after {after}")
+        # A sanitizer keeps what was freed for a while; ASan's looks for leaks itself, at the end.
+        check((SLOW > 1 or after[0] <= before[0] + 8) and after[1] <= before[1] + 5 and after[2] == before[2], f"before {before}, after {after}")
 
 
 if __name__ == "__main__":
