@@ -114,7 +114,9 @@ void child_tls(struct children *children)
         return; /* whoever runs goes on with what he has */
     if (!world->around->signer) {
         child_trouble(children, "NoCertificateAuthority",
-                      "the controller has no certificate authority yet: see its log");
+                      "the controller has no certificate authority that it can use: whoever runs "
+                      "it finds the cause "
+                      "and the remedy in its log");
         return;
     }
     if (secret && child_taken(children, KIND_SECRET, children->tls, secret))

@@ -362,6 +362,7 @@ static int begin(struct daemon *daemon, struct err *err)
     pthread_mutex_unlock(&daemon->lock);
     if (start_lease(daemon, err) < 0)
         return -1;
+    log_info("waits for the lease %s/%s", daemon->settings->namespace_, LEASE);
     return wait_to_lead(daemon) ? lead(daemon, err) : 0;
 }
 

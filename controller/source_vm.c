@@ -76,8 +76,8 @@ static void collect(struct world *world, const char *name, const struct json *vm
             take(world, claim, pvc, out, waits);
         else if (claim)
             missing(world, claim,
-                    world_printf(world, "volume '%s' of Virtual Machine %s", json_text(v, "name"),
-                                 name),
+                    world_printf(world, "volume '%s' of Virtual Machine %s",
+                                 json_text(v, "name") ? json_text(v, "name") : "?", name),
                     waits);
     }
     if (!keeps_state(vm))

@@ -52,6 +52,10 @@ static void on_problem(void *ctx, const char *message)
     const struct watch *watch = ctx;
 
     log_warning("%s: %s", kind_table[watch->kind].resource.plural, message);
+    if (watch->kind == KIND_EXPORT && strstr(message, "404"))
+        log_warning("the CRD of virtualmachineexports.%s is not installed: apply it "
+                    "(docs/operations.md)",
+                    watch->watches->config.cache->settings->api_group);
 }
 
 /* ---- begin and end ---- */

@@ -40,7 +40,7 @@ CONTROLLERS = ("garbage-collector-controller", "namespace-controller", "servicea
                "persistentvolumeclaim-protection-controller", "persistentvolume-protection-controller")
 PATCHES = {"merge": "application/merge-patch+json", "json": "application/json-patch+json",
            "strategic": "application/strategic-merge-patch+json", "apply": "application/apply-patch+yaml"}
-NEVER_ANSWERED = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected, http.client.CannotSendRequest)
+NEVER_ANSWERED = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, http.client.RemoteDisconnected, http.client.CannotSendRequest)
 
 
 class Failed(Exception):

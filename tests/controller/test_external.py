@@ -81,7 +81,7 @@ def test_an_ingress_that_comes_and_goes_is_seen_at_once_and_the_pod_stays(w):
     pod = uid(w.pod())
     with ingress(w, "a.example.test"):
         shown(w, "a.example.test")
-        equal(w.links(where="external")["cert"], "")
+        eventually(lambda: w.links(where="external")["cert"] == "", "no certificate in the links")
         w.patch("ingress", "proxy", {"spec": {"rules": [{**w.get("ingress", "proxy", ns=fixture.NAMESPACE)["spec"]["rules"][0], "host": "b.example.test"}]}}, ns=fixture.NAMESPACE)
         shown(w, "b.example.test")
     hidden(w)
@@ -143,7 +143,7 @@ def test_a_secret_that_comes_after_its_ingress(w):
     crt, key = certificate("a.example.test")
     with ingress(w, "a.example.test", secret="front"):
         shown(w, "a.example.test")
-        equal(w.links(where="external")["cert"], "")
+        eventually(lambda: w.links(where="external")["cert"] == "", "no certificate in the links")
         with tls(w, crt, key):
             eventually(lambda: w.links(where="external")["cert"] == crt.strip(), "the certificate", PROMPT)
 
@@ -154,7 +154,7 @@ def test_a_secret_without_a_certificate_is_system_trust(w):
     with removed(w, "secret", "front"), ingress(w, "a.example.test", secret="front"):
         ready(w)
         shown(w, "a.example.test")
-        equal(w.links(where="external")["cert"], "")
+        eventually(lambda: w.links(where="external")["cert"] == "", "no certificate in the links")
 
 
 @alone
