@@ -187,6 +187,7 @@ def test_a_web_server_that_dies_is_started_again(tmp):
 def test_sigint_to_a_handler_does_nothing(tmp):
     volumes, data = noise_volumes(tmp)
     with Pod(volumes) as pod:
+        wait_until(lambda: len(pod.processes()["pod"]) == 1, "no handler is still on its way to be one")
         before, answers = pod.processes(), begin(pod, (GZIP, TAR))
         for name in ("gzip", "tar", "raw"):
             os.kill(pod.pid(name), signal.SIGINT)
