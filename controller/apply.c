@@ -209,6 +209,18 @@ static void tell(struct apply *apply, struct world *world, const struct step *st
                     step->event.message);
 }
 
+/* The watch may yet tell of an older status, by which the pod would be another. */
+static void remember_data(struct world *world, const struct json *status)
+{
+    struct memo *memo =
+        cache_memo(world->cache, world_printf(world, "%s/%s", world->ns, world->name));
+    const struct json *users = json_get(status, "dataUsers");
+
+    memo->generation = (unsigned)json_number(json_get(status, "dataGeneration"), 0);
+    json_free(memo->last_users);
+    memo->last_users = users ? json_copy(users) : NULL;
+}
+
 /* Only when it differs from the one there. */
 static int write_status(struct apply *apply, struct world *world, const struct json *status,
                         struct err *err)
@@ -229,6 +241,8 @@ static int write_status(struct apply *apply, struct world *world, const struct j
     rc = kube_patch(apply->conn, apply->exports, world->ns, world->name, "status", KUBE_PATCH_MERGE,
                     body, &made, err);
     kube_store_commit(write, made, false);
+    if (rc == 0)
+        remember_data(world, status);
     return rc == -KUBE_NOT_FOUND ? 0 : rc; /* deleted in between */
 }
 

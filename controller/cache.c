@@ -38,6 +38,7 @@ static void memo_free(struct memo *memo)
     free(memo->vm_version);
     json_free(memo->expanded);
     json_free(memo->users);
+    json_free(memo->last_users);
     free(memo);
 }
 

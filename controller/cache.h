@@ -45,7 +45,10 @@ struct memo {
     char *vm_version;      /* the digest of the machine that was expanded */
     struct json *expanded; /* NULL: could not be */
     time_t expand_again;   /* then it is asked for again at this time */
-    struct json *users;    /* uids of foreign pods that were seen at its volumes; NULL: none */
+    /* What the status that was written last says of the data: the watch may tell an older one. */
+    unsigned generation;
+    struct json *last_users; /* NULL: none */
+    struct json *users;      /* uids of foreign pods that were seen at its volumes; NULL: none */
 };
 
 struct cache {

@@ -92,16 +92,19 @@ static struct json *last_of(const struct json *users, size_t count)
 static void judge_data(struct children *children)
 {
     struct world *world = children->world;
+    const struct memo *memo = world->memo;
     const struct json *status = json_get(world->export, "status");
-    const struct json *before = json_get(status, "dataUsers");
+    unsigned told = (unsigned)json_number(json_get(status, "dataGeneration"), 0);
+    bool stale = memo->generation > told;
+    const struct json *before = stale ? memo->last_users : json_get(status, "dataUsers");
     cleanup_json struct json *users = before ? json_copy(before) : json_new_array();
     bool fresh = add_user(users, children->source->user);
 
     for (const struct json *u = json_first(world->users); u; u = json_next(u))
         fresh |= add_user(users, json_string(u));
     children->users = world_keep(world, last_of(users, USERS_MAX));
-    children->generation = (unsigned)json_number(json_get(status, "dataGeneration"), 0) +
-                           (fresh && !is_in_use(status) ? 1 : 0);
+    children->generation =
+        (stale ? memo->generation : told) + (fresh && !is_in_use(status) ? 1 : 0);
 }
 
 /* ---- the plan ---- */

@@ -464,6 +464,26 @@ static void the_last_users_are_remembered(void **state)
     assert_string_equal(json_string(json_first(users)), "u12");
 }
 
+/* The watch may tell a status that is older than the one written last. */
+static void an_old_status_is_not_believed(void **state)
+{
+    cleanup_paper struct paper p;
+    struct memo *memo;
+
+    (void)state;
+    paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
+    cache_touch(&p.cache, "ns/e", "u");
+    assert_generation(&p, "used", 1);
+    memo = cache_memo(&p.cache, "ns/e");
+    memo->generation = 1;
+    memo->last_users = json_format("['u']");
+    paper_add(&p, "{'kind':'VirtualMachineExport','metadata':{'name':'e'},'status':{"
+                  "'dataGeneration':null,'dataUsers':null}}");
+    cache_touch(&p.cache, "ns/e", "u");
+    assert_plan(&p, "old", "", NULL);
+    assert_generation(&p, "old", 1);
+}
+
 /* A step that cannot be done keeps no pod at a volume that somebody else needs. */
 static void deletions_come_first(void **state)
 {
@@ -559,6 +579,7 @@ int main(void)
         cmocka_unit_test(the_generation_rises_once_per_use),
         cmocka_unit_test(the_last_users_are_remembered),
         cmocka_unit_test(deletions_come_first),
+        cmocka_unit_test(an_old_status_is_not_believed),
         cmocka_unit_test(the_generation_rises_once_whatever_is_told),
         cmocka_unit_test(names_of_all_lengths),
     };
