@@ -45,12 +45,15 @@ POD_SRC := $(wildcard lighttpd/*.c)
 # What speaks Kubernetes; the handlers never do.
 KUBE_SRC := $(wildcard lib/kube/*.c)
 CONTROLLER_SRC := $(filter-out controller/main.c,$(wildcard controller/*.c))
+# What all programs agree on about an export.
+EXPORT_SRC := $(wildcard lib/export/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 SHARED := $(B)/libshared.a
-CONTROLLER := $(B)/libcontroller.a $(B)/libkube.a
+EXPORT := $(B)/libexport.a
+CONTROLLER := $(B)/libcontroller.a $(B)/libkube.a $(EXPORT)
 PARTS := $(CONTROLLER) $(B)/libpod.a $(SHARED)
 PROGRAMS := $(HANDLERS:%=$(B)/fcgi/%) $(B)/lighttpd/pod $(B)/controller/vmexport-controller
 UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
@@ -79,7 +82,7 @@ test-programs: $(PROGRAMS) $(UNIT_TESTS) $(SHIM)
 	@:
 
 # What everything was built with: other flags, another compiler or another list of sources builds anew.
-BUILT_WITH := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(SHARED_SRC) $(POD_SRC) $(KUBE_SRC) $(CONTROLLER_SRC)
+BUILT_WITH := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(SHARED_SRC) $(POD_SRC) $(KUBE_SRC) $(CONTROLLER_SRC) $(EXPORT_SRC)
 $(B)/built-with: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' >$@
@@ -94,6 +97,7 @@ $(B)/%.o: %.c $(B)/built-with
 $(SHARED): $(call obj,$(SHARED_SRC))
 $(B)/libpod.a: $(filter-out %/pod.o,$(call obj,$(POD_SRC)))
 $(B)/libkube.a: $(call obj,$(KUBE_SRC))
+$(EXPORT): $(call obj,$(EXPORT_SRC))
 $(B)/libcontroller.a: $(call obj,$(CONTROLLER_SRC))
 $(B)/lib%.a: $(B)/built-with
 	$(call say,AR)

@@ -9,7 +9,7 @@
  */
 #include "manifests.h"
 #include "base/cleanup.h"
-#include "names.h"
+#include "export/names.h"
 #include "quantity.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "names.h"
+#include "export/names.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -36,7 +36,7 @@ KINDS = {           # our word: where it is, plural, kind, whether it is in a na
 }
 SOURCES = {"PersistentVolumeClaim": "", "VirtualMachine": "kubevirt.io", "VirtualMachineSnapshot": "snapshot.kubevirt.io"}
 CHILDREN = ("pod", "service", "secret", "configmap", "pvc", "ingress")
-PREFIXES = {        # of the children's names (controller/names.h)
+PREFIXES = {        # of the children's names (lib/export/names.h)
     "export.kubevirt.io": {"pod": "virt-export-", "service": "virt-export-", "ingress": "virt-export-", "token": "export-token-",
                            "tls": "virt-export-tls-", "manifest": "exporter-vm-manifest-", "restored": ""},
     "export.vmexport.io": {"pod": "vmexport-", "service": "vmexport-", "ingress": "vmexport-", "token": "vmexport-token-",

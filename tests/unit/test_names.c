@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../controller/names.h" /* fcgi has a names.h, too */
+#include "export/names.h"
 #include "support.h"
 
 #define A10 "aaaaaaaaaa"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "names.h"
+#include "export/names.h"
 
 #include <openssl/sha.h>
 #include <stdbool.h>
