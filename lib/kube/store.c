@@ -5,18 +5,25 @@
  * told in order and may read the store meanwhile.
  *
  * A list is marked and swept: each object bears the number of the list that it was last seen in.
+ *
+ * Versions are compared as numbers, which Kubernetes allows for objects of one kind
+ * (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions, KEP-5504): an
+ * event that is older than the answer to an own write is not news. A list is taken as it is, as
+ * versions begin anew where etcd was restored from a backup.
  */
 #include "base/cleanup.h"
 #include "store_private.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct kube_store_write {
     struct kube_store *store;
     struct kube_store_write *next;
     char *key;
-    bool overtaken; /* by the watch, or by a list: the answer is not taken */
+    uint64_t seen;  /* the newest version that the watch told meanwhile; 0: none */
+    bool overtaken; /* by a list, or by an event without a version: the answer is not taken */
 };
 
 struct kube_store *kube_store_new(const struct kube_store_config *config)
@@ -74,6 +81,19 @@ static char *key_of_object(const struct json *object)
     return name && *name ? store_key(json_string(json_get(metadata, "namespace")), name) : NULL;
 }
 
+/* 0 when it has none, or one that is no number. */
+static uint64_t version_of(const struct json *object)
+{
+    const char *text = json_text(object, "metadata.resourceVersion");
+    unsigned long long version;
+    char *end;
+
+    if (!text || *text < '0' || *text > '9')
+        return 0;
+    version = strtoull(text, &end, 10);
+    return *end ? 0 : version;
+}
+
 static struct json *keep(const struct kube_store *store, const struct json *object)
 {
     struct json *kept;
@@ -86,13 +106,14 @@ static struct json *keep(const struct kube_store *store, const struct json *obje
 }
 
 static struct store_object *new_object(const struct kube_store *store, const char *key,
-                                       const char *text, size_t text_len)
+                                       const char *text, size_t text_len, uint64_t version)
 {
     size_t key_size = strlen(key) + 1;
     struct store_object *object = malloc(sizeof(*object) + key_size + text_len + 1);
 
     if (!object)
         abort();
+    object->version = version;
     object->generation = store->generation;
     object->text_at = (uint32_t)key_size;
     memcpy(object->key, key, key_size);
@@ -132,14 +153,16 @@ static void drop(struct kube_store *store, struct store_object *object, const st
  * then `before` is the tree of what was known, which the caller frees.
  */
 static bool set(struct kube_store *store, const char *key, const struct json *kept,
-                struct json **before)
+                uint64_t version, struct json **before)
 {
     struct store_object *old = map_get(store->objects, key), *new;
     cleanup_json struct json *old_tree = NULL;
     cleanup_str struct str text = STR_INIT;
 
-    if (old)
+    if (old) {
         old->generation = store->generation;
+        old->version = version;
+    }
     if (!old && !kept)
         return false;
     if (kept)
@@ -153,7 +176,7 @@ static bool set(struct kube_store *store, const char *key, const struct json *ke
     if (old)
         drop(store, old, old_tree);
     if (kept) {
-        new = new_object(store, key, text.data, text.len);
+        new = new_object(store, key, text.data, text.len, version);
         map_put(store->objects, new->key, new);
         for (size_t i = 0; i < KUBE_STORE_INDEXES_MAX; i++)
             if (store->index[i])
@@ -163,26 +186,48 @@ static bool set(struct kube_store *store, const char *key, const struct json *ke
     return true;
 }
 
-/* The answers of these writes are older than what came now; `key` NULL: of all writes. */
-static void overtake(struct kube_store *store, const char *key)
+/* Tells the writes under way what came now, of `key` (NULL: of all) and in this version (0: not
+ * known, so that their answers may be older). */
+static void overtake(struct kube_store *store, const char *key, uint64_t version)
 {
     for (struct kube_store_write *write = store->writes; write; write = write->next)
-        if (!key || strcmp(write->key, key) == 0)
-            write->overtaken = true;
+        if (!key || strcmp(write->key, key) == 0) {
+            write->overtaken |= version == 0;
+            write->seen = version > write->seen ? version : write->seen;
+        }
+}
+
+/* Whether nothing that came meanwhile is newer than the answer. */
+static bool is_news(const struct kube_store_write *write, const struct json *answer)
+{
+    return !write->overtaken && (!write->seen || version_of(answer) > write->seen);
 }
 
 /* ---- the watch's side ---- */
 
-/* Sets and tells; under `watching`. */
-static void set_and_tell(struct kube_store *store, const char *key, const struct json *kept)
+/* Whether an event tells what was before the answer to an own write; under the lock. */
+static bool is_late(const struct kube_store *store, const char *key, uint64_t version)
+{
+    const struct store_object *known = map_get(store->objects, key);
+
+    return known && version && !store->replacing && version < known->version;
+}
+
+/* Sets and tells; under `watching`. `version` 0: whatever is known. */
+static void set_and_tell(struct kube_store *store, const char *key, const struct json *kept,
+                         uint64_t version)
 {
     cleanup_json struct json *before = NULL;
     bool changed;
 
     pthread_mutex_lock(&store->lock);
-    changed = set(store, key, kept, &before);
+    if (is_late(store, key, version)) {
+        pthread_mutex_unlock(&store->lock);
+        return;
+    }
+    changed = set(store, key, kept, version, &before);
     if (changed || !kept) /* else it is the echo of what is known */
-        overtake(store, key);
+        overtake(store, key, version);
     pthread_mutex_unlock(&store->lock);
     if (changed && store->config.change)
         store->config.change(store->config.ctx, before, kept);
@@ -197,7 +242,7 @@ void kube_store_put(struct kube_store *store, const struct json *object)
         return;
     kept = keep(store, object);
     pthread_mutex_lock(&store->watching);
-    set_and_tell(store, key, kept);
+    set_and_tell(store, key, kept, version_of(object));
     pthread_mutex_unlock(&store->watching);
 }
 
@@ -208,7 +253,7 @@ void kube_store_remove(struct kube_store *store, const struct json *object)
     if (!key)
         return;
     pthread_mutex_lock(&store->watching);
-    set_and_tell(store, key, NULL);
+    set_and_tell(store, key, NULL, version_of(object));
     pthread_mutex_unlock(&store->watching);
 }
 
@@ -217,7 +262,7 @@ void kube_store_replace_begin(struct kube_store *store)
     pthread_mutex_lock(&store->lock);
     store->generation++;
     store->replacing = true;
-    overtake(store, NULL);
+    overtake(store, NULL, 0);
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -241,7 +286,7 @@ void kube_store_replace_end(struct kube_store *store)
     unseen(store, &keys);
     pthread_mutex_unlock(&store->lock);
     for (size_t at = 0; at < keys.len; at += strlen(keys.data + at) + 1)
-        set_and_tell(store, keys.data + at, NULL);
+        set_and_tell(store, keys.data + at, NULL, 0);
     kube_store_replace_cancel(store);
     pthread_mutex_unlock(&store->watching);
 }
@@ -282,8 +327,8 @@ void kube_store_commit(struct kube_store_write *write, const struct json *object
     while (*link != write)
         link = &(*link)->next;
     *link = write->next;
-    if (!write->overtaken && (object || gone))
-        set(store, write->key, kept, &before);
+    if ((object || gone) && is_news(write, object))
+        set(store, write->key, kept, version_of(object), &before);
     pthread_mutex_unlock(&store->lock);
     free(write->key);
     free(write);

@@ -9,8 +9,8 @@
  * Own writes: the answer to a write is newer than what the watch has told so far, and a reconcile
  * that does not see it would do it again. So a writer announces it with kube_store_begin and hands
  * the answer over with kube_store_commit, which takes it only if no event for the key came
- * meanwhile: what the watch says always wins. A list counts as an event for every key, as an object
- * that is not in it may have gone since it was written.
+ * meanwhile that is newer; events that are older and come after it are passed over. A list counts as
+ * a newer event for every key, as an object that is not in it may have gone since it was written.
  *
  * Thread-safe. Changes are told to one listener, outside of the store's lock, in order: it may read
  * the store and begin and commit writes, but not do the watch's part.

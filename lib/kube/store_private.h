@@ -10,6 +10,7 @@
 
 /* An object as it is kept: one allocation. */
 struct store_object {
+    uint64_t version;    /* its resourceVersion; 0: not known */
     uint32_t generation; /* of the list that it was last seen in */
     uint32_t text_at;    /* where the JSON text begins within `key` */
     char key[];          /* NUL, text, NUL */

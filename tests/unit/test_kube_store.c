@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects are written as "namespace/name=value,value": the values are those of its one index. */
+/* Objects are written as "namespace/name=value,value@version": the values are those of its one
+ * index, and most have no version. */
 #include "base/cleanup.h"
 #include "kube/store.h"
 #include "support.h"
@@ -15,10 +16,14 @@ static struct str told; /* "+a b" came, "~a b" changed, "-a" went, each with ';'
 static struct json *object_of(const char *text)
 {
     cleanup_free char *copy = strdup(text);
-    char *values = strchr(copy, '='), *name = strchr(copy, '/');
+    char *values = strchr(copy, '='), *name = strchr(copy, '/'), *version = strchr(copy, '@');
     struct json *object = json_format("{'kind': 'Thing', 'metadata': {'managedFields': [1]}}");
     struct json *metadata = json_edit(object, "metadata"), *list = json_new_array();
 
+    if (version) {
+        *version++ = '\0';
+        json_set_string(metadata, "resourceVersion", version);
+    }
     if (values)
         *values++ = '\0';
     if (name) {
@@ -325,6 +330,61 @@ static void the_watch_wins(void **state)
     assert_all("n/a=newer;n/b=x;");
 }
 
+/* Events may come later than the answer to a write that was made after them. */
+static void what_is_older_than_an_answer_is_passed_over(void **state)
+{
+    (void)state;
+    put("n/a=x@8");
+    commit(kube_store_begin(store, "n", "a"), "n/a=y@10");
+    assert_told("+n/a=x;");
+    put("n/a=z@9");
+    remove_one("n/a@9");
+    assert_all("n/a=y;");
+    put("n/a=y@10");
+    assert_told("");
+    put("n/a=z@11");
+    put("n/a=z@12"); /* what is kept is the same: still it is newer */
+    assert_told("~n/a=z;");
+    put("n/a=x@11");
+    assert_all("n/a=z;");
+    remove_one("n/a@100"); /* as a number */
+    assert_all("");
+}
+
+static void an_answer_is_newer_than_what_came_late_before_it(void **state)
+{
+    struct kube_store_write *one = kube_store_begin(store, "n", "a");
+    struct kube_store_write *two = kube_store_begin(store, "n", "b");
+    struct kube_store_write *three = kube_store_begin(store, "n", "c");
+
+    (void)state;
+    put("n/a=late@7");
+    commit(one, "n/a=x@8");
+    put("n/b=old@7");
+    remove_one("n/b@8");
+    commit(two, "n/b=again@9");
+    put("n/c=new@10");
+    commit(three, "n/c=late@9");
+    assert_all("n/a=x;n/b=again;n/c=new;");
+    one = kube_store_begin(store, "n", "c");
+    put("n/c=newer@11"); /* made anew, it may be */
+    kube_store_commit(one, NULL, true);
+    assert_all("n/a=x;n/b=again;n/c=newer;");
+}
+
+/* Where etcd was restored from a backup, versions begin anew. */
+static void a_list_may_go_back(void **state)
+{
+    (void)state;
+    put("n/a=x@100");
+    kube_store_replace_begin(store);
+    put("n/a=y@5");
+    kube_store_replace_end(store);
+    assert_all("n/a=y;");
+    put("n/a=z@6");
+    assert_all("n/a=z;");
+}
+
 /* Whether the object still is there is for the list to say. */
 static void a_list_wins(void **state)
 {
@@ -396,6 +456,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_list_that_breaks_off, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_answer_is_seen_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_watch_wins, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_older_than_an_answer_is_passed_over, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_is_newer_than_what_came_late_before_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_list_may_go_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_list_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(threads, set_up, tear_down),
     };
