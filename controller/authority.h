@@ -51,13 +51,13 @@ struct authority {
 int authority_load(const struct json *secret, struct authority *authority, struct err *err);
 void authority_free(struct authority *authority);
 
-/* ---- certificates of export pods ---- */
+/* ---- certificates of export pods and of the export proxy ---- */
 
 /* The time at which a certificate of this life is to be replaced: after two thirds of it. */
 time_t authority_renewal(time_t not_before, time_t not_after);
 
 /*
- * Whether the Secret of an export pod must be given a new certificate now: why, as in "its
+ * Whether such a Secret must be given a new certificate now: why, as in "its
  * certificate WHY", or NULL while it is good; then `*next` is when it is to be replaced. The names
  * must be the very ones in their order. It reads a key and verifies a signature, half a
  * millisecond: to be asked once for each state of the two Secrets, and at `*next`.

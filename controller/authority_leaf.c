@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The certificates of export pods, in Secrets of type kubernetes.io/tls. */
+/* The certificates of export pods and of the export proxy, in Secrets of type kubernetes.io/tls. */
 #include "authority_internal.h"
 #include "base/base64.h"
 

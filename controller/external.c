@@ -211,7 +211,10 @@ static void take_ingress(const char *host, const char *secret, struct external *
 
 static void take_route(const struct json *route, const char *host, struct external *out)
 {
+    const char *termination = json_text(route, "spec.tls.termination");
+
     out->host = copy(host);
+    out->direct = termination && strcmp(termination, "passthrough") == 0;
     out->pem = route_pem(route);
     out->route = true;
 }
@@ -242,8 +245,10 @@ static void find_fixed(const struct json **ingresses, const struct json **routes
     for (; !out->host && *routes; routes++)
         if ((found = route_host(*routes, service)) && strcasecmp(found, name) == 0)
             take_route(*routes, fixed, out);
-    if (!out->host)
+    if (!out->host) {
         out->host = copy(fixed);
+        out->direct = true;
+    }
 }
 
 void external_find(const struct json *ingresses, const struct json *routes,

@@ -18,6 +18,7 @@ struct external {
     char *cert_secret; /* the Secret of the Ingress' certificate; NULL: it names none */
     char *pem;         /* the certificates that the Route itself has; NULL: it has none */
     bool route;        /* the host is a Route's: without `pem` the cluster's CAs vouch for it */
+    bool direct;       /* nothing that is known ends TLS before the proxy itself */
 };
 
 /*

@@ -88,7 +88,8 @@ KEEP_PATHS(keep_content, "spec.virtualMachineSnapshotName", "spec.source", "spec
 KEEP_PATHS(keep_volumesnapshot, "status.restoreSize", "status.readyToUse", "status.error")
 KEEP_PATHS(keep_kubevirt, "spec.configuration.developerConfiguration",
            "status.observedKubeVirtVersion")
-KEEP_PATHS(keep_route, "spec.to", "status.ingress")
+KEEP_PATHS(keep_route, "spec.to", "spec.tls.termination", "spec.tls.certificate",
+           "spec.tls.caCertificate", "status.ingress")
 KEEP_PATHS(keep_crd, "metadata.labels")
 KEEP_PATHS(keep_service, "metadata.ownerReferences", "metadata.labels", "spec.selector",
            "spec.ports")
@@ -293,15 +294,17 @@ struct json *keep_ingress(void *ctx, const struct json *object)
 /* The CA whole; of all others only the certificate. */
 struct json *keep_own_secret(void *ctx, const struct json *object)
 {
-    static const char *const ca[] = {"metadata.resourceVersion", "metadata.labels", "data", NULL};
+    const struct kind_context *context = ctx;
+    static const char *const whole[] = {"metadata.resourceVersion", "metadata.labels", "data",
+                                        NULL};
     static const char *const other[] = {NULL};
     const char *name = json_text(object, "metadata.name");
     const struct json *certificate = json_get(json_get(object, "data"), "tls.crt");
     struct json *out;
 
-    (void)ctx;
-    if (name && strcmp(name, CA_SECRET) == 0)
-        return pick_all(object, ca);
+    if (name &&
+        (strcmp(name, CA_SECRET) == 0 || strcmp(name, context->settings->proxy_certificate) == 0))
+        return pick_all(object, whole);
     out = pick_all(object, other);
     if (certificate)
         json_set(out, "data", json_format("{'tls.crt':%j}", certificate));

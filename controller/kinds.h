@@ -47,6 +47,8 @@ enum {
 #define MANAGED_BY "vmexport-controller"
 /* The CA, in the controller's namespace. */
 #define CA_SECRET "vmexport-ca"
+/* The certificates in use of it, beside it. */
+#define CA_CONFIGMAP "vmexport-ca"
 
 struct kind_info {
     struct kube_resource resource; /* of exports: `group` is filled in from the settings */

@@ -69,7 +69,7 @@ struct pki_pair *pki_make_ca(const char *name, time_t now, int64_t duration, str
 
 /*
  * Makes the certificate of a TLS server, signed by `ca`: ECDSA P-256, valid for `duration` seconds
- * but not beyond the CA. `names` (one at least) are its DNS names; the first is its CN, when it is
+ * but not beyond the CA. `names` (one at least) are its DNS names and addresses; the first is its CN, when it is
  * short enough for one.
  */
 struct pki_pair *pki_make_leaf(const struct pki_pair *ca, const char *const *names, size_t count,

@@ -117,31 +117,53 @@ static bool add_authority_key(X509 *cert, const X509 *issuer)
     return ok;
 }
 
-static bool push_dns_name(GENERAL_NAMES *names, const char *text)
+static GENERAL_NAME *dns_name(const char *text)
 {
     GENERAL_NAME *name = GENERAL_NAME_new();
     ASN1_IA5STRING *value = ASN1_IA5STRING_new();
 
     if (name && value && ASN1_STRING_set(value, text, -1)) {
         GENERAL_NAME_set0_value(name, GEN_DNS, value);
-        value = NULL;
-        if (sk_GENERAL_NAME_push(names, name) > 0)
-            return true;
+        return name;
     }
     ASN1_IA5STRING_free(value);
+    GENERAL_NAME_free(name);
+    return NULL;
+}
+
+static GENERAL_NAME *ip_name(const char *text)
+{
+    ASN1_OCTET_STRING *address = a2i_IPADDRESS(text);
+    GENERAL_NAME *name = address ? GENERAL_NAME_new() : NULL;
+
+    if (name)
+        GENERAL_NAME_set0_value(name, GEN_IPADD, address);
+    else
+        ASN1_OCTET_STRING_free(address);
+    return name;
+}
+
+static bool push_name(GENERAL_NAMES *names, const char *text)
+{
+    GENERAL_NAME *name = ip_name(text);
+
+    if (!name)
+        name = dns_name(text);
+    if (name && sk_GENERAL_NAME_push(names, name) > 0)
+        return true;
     GENERAL_NAME_free(name);
     return false;
 }
 
 /* Critical when there is no subject beside it (RFC 5280 §4.2.1.6). */
-static bool add_dns_names(X509 *cert, const char *const *texts, size_t count)
+static bool add_names(X509 *cert, const char *const *texts, size_t count)
 {
     GENERAL_NAMES *names = GENERAL_NAMES_new();
     bool ok = names != NULL;
     int critical = X509_NAME_entry_count(X509_get_subject_name(cert)) == 0;
 
     for (size_t i = 0; ok && i < count; i++)
-        ok = push_dns_name(names, texts[i]);
+        ok = push_name(names, texts[i]);
     ok = ok &&
          X509_add1_ext_i2d(cert, NID_subject_alt_name, names, critical, X509V3_ADD_DEFAULT) == 1;
     GENERAL_NAMES_free(names);
@@ -223,7 +245,7 @@ static X509 *leaf_for(EVP_PKEY *key, const struct pki_pair *ca, const char *cons
         set_validity(cert, from, until) && add_basic_constraints(cert, false) &&
         add_key_usage(cert, DIGITAL_SIGNATURE, DIGITAL_SIGNATURE) && add_server_auth(cert) &&
         add_subject_key(cert) && add_authority_key(cert, issuer->x509) &&
-        add_dns_names(cert, names, count) &&
+        add_names(cert, names, count) &&
         X509_sign(cert, ca->key, NULL)) /* the digest that goes with the kind of key */
         return cert;
     X509_free(cert);

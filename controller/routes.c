@@ -186,6 +186,15 @@ static void route_ingress(struct routes *routes, const struct json *o)
     tell_surroundings(routes, o);
 }
 
+/* An export's manifests, or what the proxy knows export pods by. */
+static void route_configmap(struct routes *routes, const struct json *o)
+{
+    owner_export(routes, o);
+    if (strcmp(name_of(o), CA_CONFIGMAP) == 0 &&
+        strcmp(ns_of(o), routes->cache->settings->namespace_) == 0)
+        tell_surroundings(routes, o);
+}
+
 /* ---- pods ---- */
 
 static void pod_claims(struct routes *routes, const struct json *pod, key_fn *fn)
@@ -226,7 +235,7 @@ static void (*const table[KINDS])(struct routes *routes, const struct json *o) =
     [KIND_POD] = route_pod,
     [KIND_SERVICE] = owner_export,
     [KIND_SECRET] = route_secret,
-    [KIND_CONFIGMAP] = owner_export,
+    [KIND_CONFIGMAP] = route_configmap,
     [KIND_PVC] = route_pvc,
     [KIND_INGRESS] = route_ingress,
     [KIND_ROUTE] = tell_surroundings,

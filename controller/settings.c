@@ -17,7 +17,7 @@
 #define VMEXPORT_VERSION "0.1.0"
 #endif
 
-enum type { TEXT, NUMBER, DURATION, LIST, MAP, USER, MODE };
+enum type { TEXT, NUMBER, DURATION, LIST, MAP, USER, MODE, TRUST };
 
 struct setting {
     const char *name;
@@ -56,6 +56,10 @@ static const struct setting table[] = {
     {"external-host", TEXT, AT(external_host), NULL, "instead of the Ingress's or Route's"},
     {"proxy-service", TEXT, AT(proxy_service), "vmexport-proxy",
      "the Service that an Ingress or Route leads to"},
+    {"proxy-certificate", TEXT, AT(proxy_certificate), "vmexport-proxy-tls",
+     "Secret of the proxy's certificate, kept here; '' for none"},
+    {"external-trust", TRUST, AT(trust), "system",
+     "proxy: clients see the proxy's own certificate at external-host; system: a public one"},
     {"ingress-class", TEXT, AT(ingress_class), NULL, "of the Ingress per export (direct)"},
     {"ingress-tls-secret", TEXT, AT(ingress_tls_secret), NULL,
      "of the Ingress per export (direct), in the export's namespace"},
@@ -127,18 +131,34 @@ static int read_user(const struct setting *setting, const struct json *value, vo
     return 0;
 }
 
+/* The position of a text among `words`, the last of which is NULL; -1: it is none of them. */
+static int word_of(const struct json *value, const char *const *words)
+{
+    for (int i = 0; json_string(value) && words[i]; i++)
+        if (strcmp(json_string(value), words[i]) == 0)
+            return i;
+    return -1;
+}
+
 static int read_mode(const struct setting *setting, const struct json *value, void *out,
                      struct err *err)
 {
     static const char *const modes[] = {
-        [EXTERNAL_NONE] = "none", [EXTERNAL_PROXY] = "proxy", [EXTERNAL_DIRECT] = "direct"};
+        [EXTERNAL_NONE] = "none", [EXTERNAL_PROXY] = "proxy", [EXTERNAL_DIRECT] = "direct", NULL};
+    int i = word_of(value, modes);
 
-    for (int i = 0; i < 3; i++)
-        if (json_string(value) && strcmp(json_string(value), modes[i]) == 0) {
-            *(enum external_mode *)out = (enum external_mode)i;
-            return 0;
-        }
-    return wrong(setting, "proxy, direct or none", err);
+    *(enum external_mode *)out = (enum external_mode)i;
+    return i < 0 ? wrong(setting, "proxy, direct or none", err) : 0;
+}
+
+static int read_trust(const struct setting *setting, const struct json *value, void *out,
+                      struct err *err)
+{
+    static const char *const words[] = {[TRUST_SYSTEM] = "system", [TRUST_PROXY] = "proxy", NULL};
+    int i = word_of(value, words);
+
+    *(enum external_trust *)out = (enum external_trust)i;
+    return i < 0 ? wrong(setting, "system or proxy", err) : 0;
 }
 
 static int read_value(const struct setting *setting, const struct json *value, void *out,
@@ -162,6 +182,8 @@ static int read_value(const struct setting *setting, const struct json *value, v
         return read_user(setting, value, out, err);
     case MODE:
         return read_mode(setting, value, out, err);
+    case TRUST:
+        return read_trust(setting, value, out, err);
     }
     return -1;
 }
@@ -177,7 +199,8 @@ static int add_default(const struct setting *setting, struct json *values, struc
 
     if (json_get(values, setting->name) || !setting->otherwise)
         return 0;
-    value = setting->type == TEXT || setting->type == DURATION || setting->type == MODE
+    value = setting->type == TEXT || setting->type == DURATION || setting->type == MODE ||
+                    setting->type == TRUST
                 ? json_new_string(setting->otherwise)
                 : parse_yaml(setting->otherwise, err);
     if (!value)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Whose certificate clients see at `external_host` where no Ingress or Route tells. */
+enum external_trust { TRUST_SYSTEM, TRUST_PROXY };
 enum external_mode { EXTERNAL_NONE, EXTERNAL_PROXY, EXTERNAL_DIRECT };
 
 struct settings {
@@ -40,6 +42,8 @@ struct settings {
     enum external_mode external;
     const char *external_host;
     const char *proxy_service;
+    const char *proxy_certificate; /* the Secret of it; "": not made */
+    enum external_trust trust;
     const char *ingress_class;
     const char *ingress_tls_secret;
     const struct json *ingress_annotations;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "external.h"
 #include "gate.h"
+#include "proxy_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -207,7 +208,9 @@ static void find_way_in(struct surroundings_keeper *keeper, struct surroundings 
         return;
     external_find(ingresses, routes, settings->proxy_service, settings->external_host, &external);
     if (external.host) {
-        if (external.pem)
+        if (external.direct && (external.route || settings->trust == TRUST_PROXY))
+            proxy_files_trust(keeper->config.cache, around->ca_bundle, &pem);
+        else if (external.pem)
             str_puts(&pem, external.pem);
         else if (external.cert_secret)
             secret_pem(keeper, external.cert_secret, &pem);
@@ -245,6 +248,23 @@ static void say(struct surroundings_keeper *keeper, const char *message)
     keeper->last_said = message ? strdup(message) : NULL;
 }
 
+/* What the proxy mounts, once the CA is known. */
+static void keep_proxy_files(struct surroundings_keeper *keeper, const struct surroundings *around,
+                             time_t now, time_t *next)
+{
+    const struct signer *signer = keeper->config.signer;
+    const struct proxy_files files = {keeper->conn, keeper->config.cache, signer->authority,
+                                      &signer->settings, around->external_host};
+    struct err err;
+
+    if (!signer->authority)
+        return;
+    if (proxy_files_keep(&files, now, next, &err) < 0) {
+        log_error("%s", err.msg);
+        earlier(next, now + RETRY_SECONDS);
+    }
+}
+
 static time_t look(struct surroundings_keeper *keeper, bool leads)
 {
     struct cache *cache = keeper->config.cache;
@@ -264,6 +284,8 @@ static time_t look(struct surroundings_keeper *keeper, bool leads)
         say(keeper, NULL);
     }
     find_way_in(keeper, around, now, &next);
+    if (leads)
+        keep_proxy_files(keeper, around, now, &next);
     around->gate = gate_closed(kubevirts);
     if (cache_surround(cache, around))
         routes_add_all(keeper->config.routes);

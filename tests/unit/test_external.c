@@ -25,7 +25,7 @@ struct row {
     const char *ingresses, *routes; /* what is within the brackets of the array */
     const char *fixed;
     const char *host, *secret; /* wanted */
-    bool route;
+    bool route, direct;
 };
 
 static struct json *array(const char *items)
@@ -48,9 +48,10 @@ static void assert_found(const struct row *row, size_t number)
 
     external_find(ingresses, routes, "proxy", row->fixed, &out);
     if (!same(out.host, row->host) || !same(out.cert_secret, row->secret) ||
-        out.route != row->route)
-        fail_msg("row %zu: host %s, secret %s, route %d", number, out.host ? out.host : "none",
-                 out.cert_secret ? out.cert_secret : "none", out.route);
+        out.route != row->route || out.direct != row->direct)
+        fail_msg("row %zu: host %s, secret %s, route %d, direct %d", number,
+                 out.host ? out.host : "none", out.cert_secret ? out.cert_secret : "none",
+                 out.route, out.direct);
     external_free(&out);
     json_free(ingresses);
     json_free(routes);
@@ -165,6 +166,11 @@ static void hosts_of_routes(void **state)
          .host = "s.b",
          .route = true},
         {.routes = ROUTE("[{'host': 'r.b', 'conditions': [{'type': 'Admitted'}]}]")},
+        {.routes = "{'spec': {'to': {'name': 'proxy'}, 'tls': {'termination': 'passthrough'}},"
+                   " 'status': {'ingress': [{'host': 'r.b'}]}}",
+         .host = "r.b",
+         .route = true,
+         .direct = true},
         /* an Ingress comes first, when it has a host */
         {.ingresses = INGRESS, .routes = ROUTE("[{'host': 'r.b'}]"), .host = "i.b"},
         {.ingresses = "{'spec': {'defaultBackend': " PROXY "}}",
@@ -183,13 +189,17 @@ static void a_fixed_host(void **state)
     SPEC("'rules': [{'http': {'paths': [{'backend': " PROXY "}]}}]," \
          " 'tls': [{'secretName': 's', 'hosts': " hosts "}]")
     static const struct row rows[] = {
-        {.fixed = "f.b:31443", .host = "f.b:31443"},
-        {.ingresses = INGRESS, .routes = ROUTE("[{'host': 'r.b'}]"), .fixed = "f.b", .host = "f.b"},
+        {.fixed = "f.b:31443", .host = "f.b:31443", .direct = true},
+        {.ingresses = INGRESS,
+         .routes = ROUTE("[{'host': 'r.b'}]"),
+         .fixed = "f.b",
+         .host = "f.b",
+         .direct = true},
         {.ingresses = INGRESS, .fixed = "", .host = "i.b"},
         /* only what speaks of the host knows its certificate */
         {.ingresses = WITH_TLS("['f.b']"), .fixed = "f.b:443", .host = "f.b:443", .secret = "s"},
         {.ingresses = WITH_TLS("['*.b']"), .fixed = "f.b", .host = "f.b", .secret = "s"},
-        {.ingresses = WITH_TLS("['g.b']"), .fixed = "f.b", .host = "f.b"},
+        {.ingresses = WITH_TLS("['g.b']"), .fixed = "f.b", .host = "f.b", .direct = true},
         {.ingresses = "{'spec': {'defaultBackend': " PROXY
                       ", 'tls': [{'secretName': 's', 'hosts': ['f.b']}]}}",
          .fixed = "f.b",
@@ -198,7 +208,8 @@ static void a_fixed_host(void **state)
         {.ingresses = "{'spec': {'defaultBackend': " OTHER
                       ", 'tls': [{'secretName': 's', 'hosts': ['f.b']}]}}",
          .fixed = "f.b",
-         .host = "f.b"},
+         .host = "f.b",
+         .direct = true},
         {.ingresses = INGRESS,
          .routes = ROUTE("[{'host': 'F.b'}]"),
          .fixed = "f.b",

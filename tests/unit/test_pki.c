@@ -147,6 +147,26 @@ static void values_of_a_leaf(void **state)
     pki_pair_free(ca);
 }
 
+static void a_leaf_may_be_for_addresses(void **state)
+{
+    static const char *const addresses[] = {"proxy.example", "192.0.2.7", "fd00::7"};
+    struct pki_pair *ca = a_ca(NOW, 90 * DAY);
+    struct pki_pair *leaf = pki_make_leaf(ca, addresses, COUNT(addresses), NOW, DAY, &err);
+    const struct pki_cert *cert = pki_pair_cert(leaf);
+
+    (void)state;
+    assert_int_equal(X509_check_ip_asc(cert->x509, "192.0.2.7", 0), 1);
+    assert_int_equal(X509_check_ip_asc(cert->x509, "fd00:0::7", 0), 1);
+    assert_int_equal(X509_check_ip_asc(cert->x509, "192.0.2.8", 0), 0);
+    assert_int_equal(X509_check_host(cert->x509, "192.0.2.7", 0, 0, NULL), 0);
+    assert_int_equal(X509_check_host(cert->x509, "proxy.example", 0, 0, NULL), 1);
+    assert_int_equal(cert->name_count, COUNT(addresses));
+    for (size_t i = 0; i < COUNT(addresses); i++)
+        assert_string_equal(cert->names[i], addresses[i]);
+    pki_pair_free(leaf);
+    pki_pair_free(ca);
+}
+
 static void a_leaf_stays_within_its_ca(void **state)
 {
     struct pki_pair *ca = a_ca(NOW, 10 * DAY), *leaf = a_leaf(ca, NOW + 5 * DAY, 7 * DAY);
@@ -448,6 +468,7 @@ int main(void)
         cmocka_unit_test(servers_are_verified),
         cmocka_unit_test(values_of_a_ca),
         cmocka_unit_test(values_of_a_leaf),
+        cmocka_unit_test(a_leaf_may_be_for_addresses),
         cmocka_unit_test(a_leaf_stays_within_its_ca),
         cmocka_unit_test(a_long_first_name_is_no_common_name),
         cmocka_unit_test(times_beyond_2050),

@@ -71,6 +71,9 @@ static void flags(void **state)
     assert_ptr_equal(settings.names, names_of_group("export.vmexport.io"));
     assert_int_equal(settings.workers, 3);
     assert_int_equal(settings.default_ttl, 90);
+    loads("--external-trust=proxy", NULL, NULL);
+    assert_int_equal(settings.trust, TRUST_PROXY);
+    assert_string_equal(settings.proxy_certificate, "vmexport-proxy-tls");
     loads("--image", "registry.example/i:1", "--external=none");
     assert_string_equal(settings.image, "registry.example/i:1");
     assert_int_equal(settings.external, EXTERNAL_NONE);
@@ -140,6 +143,7 @@ static void wrong_flags(void **state)
         {"--run-as=1:2:3", NULL, "run-as: must be"},
         {"--external=maybe", NULL, "external: must be proxy, direct or none"},
         {"--external=direct", NULL, "external: 'direct' needs external-host"},
+        {"--external-trust=maybe", NULL, "external-trust: must be system or proxy"},
         {"--api-group=example.com", NULL, "not 'example.com'"},
         {"--log-format=xml", NULL, "log-format: must be json or text"},
         {"--tolerations={a: b}", NULL, "tolerations: must be a list"},

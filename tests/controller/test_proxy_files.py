@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the controller keeps for the export proxy: the CAs by which it knows export pods, and the certificate that it shows."""
+import base64
+import os
+import subprocess
+import time
+
+import fixture
+from fixture import NAMESPACE, alone, check, equal, eventually, never
+from outside import certificate, ready, removed, route, shown
+from world import PROMPT, uid
+
+BUNDLE, SECRET = "vmexport-ca", "vmexport-proxy-tls"
+ADDRESS = "[2001:db8:0::7]:30443"
+NAMES = [f"vmexport-proxy.{NAMESPACE}.svc", f"vmexport-proxy.{NAMESPACE}.svc.cluster.local", f"vmexport-proxy.{NAMESPACE}", "vmexport-proxy"]
+
+
+def bundle(w):
+    return (w.get("configmap", BUNDLE, ns=NAMESPACE) or {}).get("data", {}).get("ca.pem")
+
+
+def shown_certificate(w):
+    secret = w.get("secret", SECRET, ns=NAMESPACE)
+    return secret and base64.b64decode(secret["data"]["tls.crt"]).decode()
+
+
+def openssl(tmp, crt, *args):
+    path = os.path.join(tmp, "crt")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(crt)
+    return subprocess.run(["openssl", *args, path], capture_output=True, text=True, check=False)
+
+
+def trusted_for(w, tmp, crt, *name):
+    """Whether a client that has the bundle takes it for a server of that name."""
+    ca = os.path.join(tmp, "ca")
+    with open(ca, "w", encoding="ascii") as f:
+        f.write(bundle(w))
+    return openssl(tmp, crt, "verify", "-CAfile", ca, "-purpose", "sslserver", *name).returncode == 0
+
+
+def there(w):
+    eventually(lambda: bundle(w) and shown_certificate(w), "the proxy's ConfigMap and Secret")
+
+
+@alone
+def test_the_certificate_is_of_the_ca_for_the_service_and_for_no_other_name(w, tmp):
+    there(w)
+    crt = shown_certificate(w)
+    for name in NAMES:
+        check(trusted_for(w, tmp, crt, "-verify_hostname", name), name)
+    check(not trusted_for(w, tmp, crt, "-verify_hostname", "virt-export-x.ns.svc"), "it passes for an export pod's")
+    equal(w.get("secret", SECRET, ns=NAMESPACE)["type"], "kubernetes.io/tls")
+
+
+@alone
+def test_the_bundle_is_that_of_the_links(w):
+    ready(w)
+    equal(bundle(w).strip(), w.links()["cert"].strip())
+
+
+@alone
+def test_what_is_deleted_or_edited_is_made_again(w):
+    there(w)
+    before = bundle(w)
+    for change in (lambda: w.delete("configmap", BUNDLE, ns=NAMESPACE), lambda: w.patch("configmap", BUNDLE, {"data": {"ca.pem": "x"}}, ns=NAMESPACE)):
+        change()
+        eventually(lambda: bundle(w) == before, "the bundle", PROMPT)
+    before = shown_certificate(w)
+    w.patch("secret", SECRET, {"data": {"tls.crt": base64.b64encode(b"x").decode()}}, ns=NAMESPACE)
+    eventually(lambda: "BEGIN CERTIFICATE" in shown_certificate(w), "a certificate", PROMPT)
+    w.delete("secret", SECRET, ns=NAMESPACE)
+    eventually(lambda: shown_certificate(w), "the Secret", PROMPT)
+    check(shown_certificate(w) != before, "the old one")
+
+
+@alone
+def test_nothing_is_written_again_after_a_restart(w, controller):
+    there(w)
+    before = [w.get(kind, name, ns=NAMESPACE)["metadata"]["resourceVersion"] for kind, name in (("configmap", BUNDLE), ("secret", SECRET))]
+    controller.restart()
+    time.sleep(1)
+    equal([w.get(kind, name, ns=NAMESPACE)["metadata"]["resourceVersion"] for kind, name in (("configmap", BUNDLE), ("secret", SECRET))], before)
+
+
+@alone
+def test_a_certificate_of_the_users_own_stays_and_is_in_the_links(w, plane, controller):
+    there(w)
+    crt, key = certificate("exports.example.test")
+    equal(controller.stop(), 0)
+    w.delete("secret", SECRET, ns=NAMESPACE)
+    w.create("secret", {"metadata": {"name": SECRET}, "type": "kubernetes.io/tls", "stringData": {"tls.crt": crt, "tls.key": key}}, ns=NAMESPACE)
+    with removed(w, "secret", SECRET), fixture.Controller(plane, flags=["--external-host", "exports.example.test", "--external-trust", "proxy"], name="own"):
+        ready(w)
+        eventually(lambda: w.links(where="external")["cert"] == crt.strip(), "the user's certificate")
+        equal(shown_certificate(w), crt)
+    controller.start()
+
+
+@alone
+def test_at_an_address_the_proxys_certificate_is_for_it_and_the_links_have_the_ca(w, plane, controller, tmp):
+    there(w)
+    equal(controller.stop(), 0)
+    with fixture.Controller(plane, flags=["--external-host", ADDRESS, "--external-trust", "proxy"], name="address"):
+        ready(w)
+        shown(w, ADDRESS)
+        eventually(lambda: trusted_for(w, tmp, shown_certificate(w), "-verify_ip", "2001:db8::7"), "a certificate for the address")
+        equal(w.links(where="external")["cert"], w.links()["cert"])
+        before = shown_certificate(w)
+        never(lambda: shown_certificate(w) != before, 1.5, "it is made again and again")
+    controller.start()
+    eventually(lambda: not trusted_for(w, tmp, shown_certificate(w), "-verify_ip", "2001:db8::7"), "a certificate without the address")
+
+
+@alone
+def test_at_a_fixed_host_the_systems_trust_unless_told_otherwise(w, plane, controller):
+    equal(controller.stop(), 0)
+    with fixture.Controller(plane, flags=["--external-host", "exports.example.test"], name="system"):
+        ready(w)
+        shown(w, "exports.example.test")
+        equal(w.links(where="external")["cert"], "")
+    controller.start()
+
+
+@alone
+def test_without_a_name_no_certificate_is_made(w, plane, controller):
+    equal(controller.stop(), 0)
+    w.delete("secret", SECRET, ns=NAMESPACE)
+    with fixture.Controller(plane, flags=["--proxy-certificate", ""], name="none"):
+        never(lambda: shown_certificate(w), 1.5, "a Secret is made")
+    controller.start()
+    there(w)
+
+
+@alone
+def test_through_a_passthrough_route_clients_see_the_proxys_certificate(w, tmp):
+    ready(w)
+    with route(w, "a.example.test", tls_of={"termination": "passthrough"}):
+        shown(w, "a.example.test")
+        eventually(lambda: w.links(where="external")["cert"] == w.links()["cert"], "the CA in the links", PROMPT)
+        eventually(lambda: trusted_for(w, tmp, shown_certificate(w), "-verify_hostname", "a.example.test"), "a certificate for the route's host", PROMPT)
+
+
+@alone
+def test_a_routes_own_certificate_is_in_the_links(w):
+    ready(w)
+    crt, key = certificate("a.example.test")
+    with route(w, "a.example.test", tls_of={"termination": "reencrypt", "certificate": crt, "key": key}):
+        eventually(lambda: "external" in w.status()["links"] and w.links(where="external")["cert"] == crt.strip(), "the route's certificate", PROMPT)
+
+
+@alone
+def test_pods_are_left_alone_by_all_this(w):
+    ready(w)
+    pod = uid(w.pod())
+    w.delete("secret", SECRET, ns=NAMESPACE)
+    there(w)
+    equal(uid(w.pod()), pod)
+
+
+fixture.main(globals())
