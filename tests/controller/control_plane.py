@@ -49,12 +49,12 @@ class Failed(Exception):
 
 class Program:
     """One process, its output in FOLDER/NAME.log. It is killed when the thread that started it ends: start it in one that
-    lives as long as it is needed."""
+    lives as long as it is needed. `starter`: what starts it otherwise."""
 
-    def __init__(self, folder, name, command, env=None):
+    def __init__(self, folder, name, command, env=None, starter=("setpriv", "--pdeathsig", "KILL")):
         self.name, self.log = name, os.path.join(folder, name + ".log")
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + command, cwd=folder, env=dict(os.environ, **env or {}),
+            self.process = subprocess.Popen([*starter, *command], cwd=folder, env=dict(os.environ, **env or {}),
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def check(self):
@@ -90,9 +90,10 @@ def programs():
 
 
 class Certificates:
-    """One authority and what it signed, as files NAME.crt and NAME.key in a folder: ECDSA P-256, a year."""
+    """One authority and what it signed, as files NAME.crt and NAME.key in a folder: ECDSA P-256, a year. The server's is for
+    `address`; `clients` are (NAME, subject) of more than the admin and the manager."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, address, clients=()):
         self.folder = folder
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self.config = self.path("openssl.cnf")       # the machine's own would make every one an authority
@@ -100,14 +101,22 @@ class Certificates:
             f.write("[req]\ndistinguished_name = name\n[name]\n")
         self._finish(self._openssl("ca", "/CN=vmexport tests", "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"))
         names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"]
-        alternatives = ",".join(["DNS:" + n for n in names] + ["IP:127.0.0.1", "IP:" + SERVICE_ADDRESS])
+        alternatives = ",".join(["DNS:" + n for n in names] + ["IP:" + address, "IP:" + SERVICE_ADDRESS])
         client = "extendedKeyUsage=clientAuth"
         pending = [self._signed("server", "/CN=kube-apiserver", "extendedKeyUsage=serverAuth", "subjectAltName=" + alternatives),
                    self._signed("admin", "/O=system:masters/CN=admin", client),
                    self._signed("manager", "/CN=system:kube-controller-manager", client),
+                   *(self._signed(name, subject, client) for name, subject in clients),
                    self._start(["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", self.path("sa.key")])]
         for process in pending:
             self._finish(process)
+
+    @classmethod
+    def kept(cls, folder):
+        """Those that are in the folder already."""
+        cert = cls.__new__(cls)
+        cert.folder = folder
+        return cert
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -149,7 +158,11 @@ class ControlPlane:
     server: https://127.0.0.1:PORT     ca: path of its authority's certificate
     admin: path of a kubeconfig for everything     cert: certificates (cert.path("server.crt"), "server.key", "admin.crt", ...)
     programs: the folder with kubectl and the others
+
+    A subclass can have it elsewhere: `address` says where it listens, `clients` whose certificates it makes besides, program()
+    starts one, and choose_ports() chooses (tests/cluster/node.py).
     """
+    address, clients = "127.0.0.1", ()
 
     def __init__(self, folder, manager=True, crds=(), controllers=CONTROLLERS, server_flags=(), manager_flags=()):
         self.dir, self.programs = os.path.abspath(folder), programs()
@@ -169,10 +182,7 @@ class ControlPlane:
 
     def start(self):
         os.makedirs(self.dir, exist_ok=True)
-        self.cert = Certificates(os.path.join(self.dir, "pki"))
-        self.ca = self.cert.path("ca.crt")
-        self.context = ssl.create_default_context(cafile=self.ca)
-        self.context.load_cert_chain(self.cert.path("admin.crt"), self.cert.path("admin.key"))
+        self.use_certificates(Certificates(os.path.join(self.dir, "pki"), self.address, self.clients))
         try:
             self._start_etcd_and_server()
             self.apply_crds(*self.crds)
@@ -181,6 +191,22 @@ class ControlPlane:
         except BaseException:
             self.stop()
             raise
+
+    def use_certificates(self, cert):
+        self.cert, self.ca = cert, cert.path("ca.crt")
+        self.context = ssl.create_default_context(cafile=self.ca)
+        self.context.load_cert_chain(cert.path("admin.crt"), cert.path("admin.key"))
+
+    def program(self, name, command):
+        return Program(self.dir, name, command)
+
+    def choose_ports(self):
+        self.port, self.etcd_port, self.peer_port = free_ports(3)
+
+    def use_ports(self):
+        self.choose_ports()
+        self.server = f"https://{self.address}:{self.port}"
+        self.admin = self.kubeconfig_of("admin")
 
     def stop(self):
         self.stop_manager()
@@ -191,9 +217,7 @@ class ControlPlane:
 
     def _start_etcd_and_server(self, tries=3):
         # A port can be taken between its choice and its use.
-        self.port, self.etcd_port, self.peer_port = free_ports(3)
-        self.server = f"https://127.0.0.1:{self.port}"
-        self.admin = self._kubeconfig("admin", {"client-certificate-data": self.cert.data("admin.crt"), "client-key-data": self.cert.data("admin.key")})
+        self.use_ports()
         try:
             self._start_etcd()
             self.start_server()
@@ -211,7 +235,7 @@ class ControlPlane:
         data = os.path.join(self.dir, "etcd")
         shutil.rmtree(data, ignore_errors=True)
         # The election among one is over at once with these times.
-        self.etcd = Program(self.dir, "etcd", [
+        self.etcd = self.program("etcd", [
             program, "--unsafe-no-fsync", f"--data-dir={data}", "--name=default", "--logger=zap", "--log-level=warn", f"--listen-client-urls={client}",
             f"--advertise-client-urls={client}", f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=default={peer}", "--heartbeat-interval=20", "--election-timeout=200"])
@@ -219,14 +243,14 @@ class ControlPlane:
     def start_server(self):
         """The API server, at the same port as before if it was there before; returns when it is ready."""
         path = self.cert.path
-        self.apiserver = Program(self.dir, "kube-apiserver", [
-            self.programs + "/kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self.etcd_port}", "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+        self.apiserver = self.program("kube-apiserver", [
+            self.programs + "/kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self.etcd_port}", f"--bind-address={self.address}", f"--advertise-address={self.address}",
             f"--secure-port={self.port}", f"--tls-cert-file={path('server.crt')}", f"--tls-private-key-file={path('server.key')}",
             f"--client-ca-file={self.ca}",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local", f"--service-account-key-file={path('sa.key')}",
             f"--service-account-signing-key-file={path('sa.key')}", f"--service-cluster-ip-range={SERVICE_CIDR}", "--authorization-mode=RBAC",
             "--allow-privileged=true", "--endpoint-reconciler-type=none", "--profiling=false", *self.server_flags])
-        self._wait(lambda: self._status("/readyz") == 200, "the API server is ready")
+        self.wait(lambda: self.status_of("/readyz") == 200, "the API server is ready")
 
     def stop_server(self):
         """Away at once; what it had is in etcd."""
@@ -237,38 +261,45 @@ class ControlPlane:
 
     def start_manager(self):
         """The controller-manager; returns when it works."""
-        kubeconfig = self._kubeconfig("manager", {"client-certificate-data": self.cert.data("manager.crt"), "client-key-data": self.cert.data("manager.key")})
+        kubeconfig = self.kubeconfig_of("manager")
         # It puts this back when it works: after a restart, too.
         self.request("DELETE", "/api/v1/namespaces/default/configmaps/kube-root-ca.crt")
         # Each controller would be held to 20 requests a second: what the tests measure isn't Kubernetes' own patience.
-        self.manager = Program(self.dir, "kube-controller-manager", [
+        self.manager = self.program("kube-controller-manager", [
             self.programs + "/kube-controller-manager", f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--use-service-account-credentials",
             "--secure-port=0", f"--root-ca-file={self.ca}", "--controllers=" + ",".join(self.controllers), "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false",
             *self.manager_flags])
-        self._wait(lambda: self._status("/api/v1/namespaces/default/serviceaccounts/default") == 200
-                   and self._status("/api/v1/namespaces/default/configmaps/kube-root-ca.crt") == 200, "the controller-manager works")
+        self.wait(lambda: self.status_of("/api/v1/namespaces/default/serviceaccounts/default") == 200
+                   and self.status_of("/api/v1/namespaces/default/configmaps/kube-root-ca.crt") == 200, "the controller-manager works")
 
     def stop_manager(self):
         if self.manager:
             self.manager.stop()
             self.manager = None
 
-    def _status(self, path):
+    def status_of(self, path):
         try:
             return self.request("GET", path)[0]
         except (OSError, http.client.HTTPException):
             return 0
 
-    def _wait(self, condition, what):
+    def running(self):
+        return [p for p in (self.etcd, self.apiserver, self.manager) if p]
+
+    def wait(self, condition, what):
         end = time.monotonic() + START_SECONDS
         while not condition():
-            for program in filter(None, (self.etcd, self.apiserver, self.manager)):
+            for program in self.running():
                 program.check()
             if time.monotonic() > end:
                 raise Failed(f"not within {START_SECONDS} s: {what} (logs: {self.dir}/*.log)")
             time.sleep(0.03)
 
     # ---- kubeconfigs
+
+    def kubeconfig_of(self, client):
+        """The path of one with that client's certificate."""
+        return self._kubeconfig(client, {"client-certificate-data": self.cert.data(client + ".crt"), "client-key-data": self.cert.data(client + ".key")})
 
     def _kubeconfig(self, name, user, namespace="default", server=None):
         path = os.path.join(self.dir, name + ".kubeconfig")
@@ -304,7 +335,7 @@ class ControlPlane:
             connection = getattr(self.local, "connection", None)
             reused = connection is not None
             if not reused:
-                connection = self.local.connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=timeout)
+                connection = self.local.connection = http.client.HTTPSConnection(self.address, self.port, context=self.context, timeout=timeout)
             try:
                 connection.request(method, path, data, headers)
                 response = connection.getresponse()
@@ -335,7 +366,7 @@ class ControlPlane:
         """The same for CustomResourceDefinitions, until they are served."""
         if files:
             self.apply(*files)
-            self._wait(self._established, "all CustomResourceDefinitions are established")
+            self.wait(self._established, "all CustomResourceDefinitions are established")
 
     def _established(self):
         _, crds = self.request("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")

@@ -78,7 +78,7 @@ def installed():
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.chmod(folder, 0o755)
     programs = [BUILD + "/lighttpd/pod"] + [path for path in glob.glob(BUILD + "/fcgi/*") if os.path.isfile(path) and not path.endswith((".o", ".d"))]
-    for path in programs + [REPO + "/lighttpd/export.conf", REPO + "/tests/lsan.supp"]:
+    for path in programs + glob.glob(REPO + "/lighttpd/*.conf") + [REPO + "/tests/lsan.supp"]:
         shutil.copy(path, folder)
     return folder
 
@@ -91,7 +91,8 @@ class Answer:
 class Pod:
     """The export pod's processes. `volumes` is a list of (name, content, identity, path); `fault` the variables of
     fault.c; `wrapper` a command to run it by; `uid` another user than root, without capabilities; `conf` what to
-    replace in export.conf ({"server.max-write-idle": "3"})."""
+    replace in the configuration ({"server.max-write-idle": "3"})."""
+    conf_name = "export.conf"
 
     def __init__(self, volumes, token=TOKEN, env=None, fault=None, wrapper=(), uid=None, conf=None):
         self.dir = tempfile.mkdtemp(prefix="vmexport-", dir="/dev/shm")
@@ -108,7 +109,7 @@ class Pod:
         self.env = dict(os.environ, VMEXPORT_VOLUMES="\n".join(" ".join(v) for v in volumes), VMEXPORT_TOKEN_FILE=self.token_file,
                         VMEXPORT_CERT_FILE=self.cert_dir + "/tls.crt", VMEXPORT_KEY_FILE=self.cert_dir + "/tls.key",
                         VMEXPORT_MANIFEST_DIR=self.manifest_dir, VMEXPORT_ADDRESS="127.0.0.1", VMEXPORT_PORT=str(self.port),
-                        VMEXPORT_RUN_DIR=self.dir + "/run", VMEXPORT_LIGHTTPD_CONF=REPO + "/lighttpd/export.conf", TZ="UTC")
+                        VMEXPORT_RUN_DIR=self.dir + "/run", VMEXPORT_LIGHTTPD_CONF=f"{REPO}/lighttpd/{self.conf_name}", TZ="UTC")
         self.env.setdefault("VMEXPORT_LIGHTTPD", "/usr/sbin/lighttpd")
         if VARIANT == "asan":
             self.add_option("LSAN_OPTIONS", f"suppressions={REPO}/tests/lsan.supp:print_suppressions=0")
@@ -132,14 +133,17 @@ class Pod:
         self.env[name] = ":".join(filter(None, [self.env.get(name), option]))
 
     def _changed_conf(self, values):
-        with open(REPO + "/lighttpd/export.conf", encoding="utf-8") as f:
-            text = f.read()
-        for name, value in values.items():
-            text, count = re.subn(rf'(?m)^(\s*"?{re.escape(name)}"? *=>? *)[^,\s]+', rf"\g<1>{value}", text)
-            equal(count, 1, f"places of {name} in export.conf")
-        with open(self.dir + "/export.conf", "w", encoding="utf-8") as f:
-            f.write(text)
-        return self.dir + "/export.conf"
+        found = dict.fromkeys(values, 0)
+        for path in glob.glob(REPO + "/lighttpd/*.conf"):
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+            for name, value in values.items():
+                text, count = re.subn(rf'(?m)^(\s*"?{re.escape(name)}"? *=>? *)[^,\s]+', rf"\g<1>{value}", text)
+                found[name] += count
+            with open(f"{self.dir}/{os.path.basename(path)}", "w", encoding="utf-8") as f:
+                f.write(text)
+        equal(found, dict.fromkeys(values, 1), "places in the configuration")
+        return f"{self.dir}/{self.conf_name}"
 
     def _become(self, uid):
         if os.geteuid() != 0:
@@ -151,7 +155,7 @@ class Pod:
                          "--no-new-privs"]
         self.program = installed() + "/pod"
         for name in self.env:
-            for path in (REPO + "/lighttpd/export.conf", REPO + "/tests/lsan.supp"):
+            for path in (f"{REPO}/lighttpd/{self.conf_name}", REPO + "/tests/lsan.supp"):
                 self.env[name] = self.env[name].replace(path, installed() + "/" + os.path.basename(path))
         self.add_option("ASAN_OPTIONS", "detect_leaks=0")  # which would have to trace a process that must not be traced
 
@@ -353,7 +357,7 @@ def go_program(name):
 # ---- running ----
 
 class Fixtures:
-    """Makes what tests ask for by name, once a file."""
+    """Makes what tests ask for by name, once a file: by the module's make_NAME(fixtures), or one of these."""
 
     def __init__(self, module, stack, tmp):
         self.module, self.stack, self.tmp, self.made = module, stack, tmp, {}
@@ -364,7 +368,8 @@ class Fixtures:
             os.chmod(path, 0o755)
             return path
         if name not in self.made:
-            self.made[name] = getattr(self, "make_" + name)()
+            make = self.module.get("make_" + name)
+            self.made[name] = make(self) if make else getattr(self, "make_" + name)()
         return self.made[name]
 
     def make_disk(self):
