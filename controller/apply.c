@@ -70,6 +70,8 @@ static int create(struct apply *apply, struct world *world, const struct step *s
     kube_store_commit(write, made, false);
     if (rc == 0 && step->what == STEP_TOKEN)
         ask_token_made(world, made);
+    if (rc == 0 && step->what == STEP_CERTIFICATE)
+        ask_certificate_made(world, made);
     return rc;
 }
 
@@ -87,6 +89,8 @@ static int patch(struct apply *apply, struct world *world, const struct step *st
     rc = kube_patch(apply->conn, resource_of(apply, step->kind), world->ns, step->name, NULL,
                     KUBE_PATCH_MERGE, body, &made, err);
     kube_store_commit(write, made, rc == -KUBE_NOT_FOUND);
+    if (rc == 0 && step->what == STEP_CERTIFICATE)
+        ask_certificate_made(world, made);
     return rc;
 }
 
@@ -124,21 +128,16 @@ static int make_token(struct apply *apply, struct world *world, const struct ste
 static int certificate(struct apply *apply, struct world *world, const struct step *step,
                        struct json **out, struct err *err)
 {
-    const char *service =
-        world_printf(world, "%s", names_service(world->settings->names, world->name).text);
-    const char *names[] = {
-        service, world_printf(world, "%s.%s", service, world->ns),
-        world_printf(world, "%s.%s.svc", service, world->ns),
-        world_printf(world, "%s.%s.svc.%s", service, world->ns, world->settings->cluster_domain)};
+    const struct tls_names names = child_tls_names(world);
     struct json *secret = json_copy(step->object), *annotations, *data = NULL;
     struct authority *authority;
     char renew_at[24];
 
     pthread_rwlock_rdlock(&apply->signer->lock);
     authority = apply->signer->authority;
-    data = authority
-               ? authority_issue(authority, names, 4, &apply->signer->settings, world->now, err)
-               : NULL;
+    data = authority ? authority_issue(authority, names.name, TLS_NAMES_COUNT,
+                                       &apply->signer->settings, world->now, err)
+                     : NULL;
     annotations = json_edit(secret, "metadata.annotations");
     if (data) {
         int64_t life = apply->signer->settings.leaf_duration;
@@ -148,7 +147,7 @@ static int certificate(struct apply *apply, struct world *world, const struct st
         snprintf(renew_at, sizeof(renew_at), "%lld", (long long)authority_renewal(world->now, end));
         json_put(annotations, TLS_SIGNER,
                  json_new_string(pki_pair_cert(authority->signer)->fingerprint));
-        json_put(annotations, TLS_NAMES, json_new_string(names[3]));
+        json_put(annotations, TLS_NAMES, json_new_string(names.name[TLS_NAMES_COUNT - 1]));
         json_put(annotations, TLS_RENEW_AT, json_new_string(renew_at));
         json_set(secret, "data", data);
     }
@@ -189,6 +188,18 @@ static int do_step(struct apply *apply, struct world *world, const struct step *
 
 /* ---- what is told ---- */
 
+static void tell_event(struct apply *apply, struct world *world, const struct step_event *event)
+{
+    cleanup_json struct json *about = NULL;
+
+    if (!event->reason)
+        return;
+    about = json_format("{'apiVersion':%s,'kind':'VirtualMachineExport','metadata':%j}",
+                        world_printf(world, "%s/v1", world->settings->api_group),
+                        json_get(world->export, "metadata"));
+    kube_events_add(apply->events, about, event->type, event->reason, event->message);
+}
+
 static void tell(struct apply *apply, struct world *world, const struct step *step)
 {
     static const char *const done[] = {[STEP_DELETE] = "deleted",
@@ -196,17 +207,10 @@ static void tell(struct apply *apply, struct world *world, const struct step *st
                                        [STEP_PATCH] = "changed",
                                        [STEP_TOKEN] = "created",
                                        [STEP_CERTIFICATE] = "wrote the certificate in"};
-    cleanup_json struct json *about = NULL;
 
     log_info("export %s/%s: %s %s %s", world->ns, world->name, done[step->what],
              kind_table[step->kind].resource.kind, step->name);
-    if (!step->event.reason)
-        return;
-    about = json_format("{'apiVersion':%s,'kind':'VirtualMachineExport','metadata':%j}",
-                        world_printf(world, "%s/v1", world->settings->api_group),
-                        json_get(world->export, "metadata"));
-    kube_events_add(apply->events, about, step->event.type, step->event.reason,
-                    step->event.message);
+    tell_event(apply, world, &step->event);
 }
 
 /* The watch may yet tell of an older status, by which the pod would be another. */
@@ -251,8 +255,6 @@ static const char *lasting(int rc, const struct err *err)
 {
     switch (-rc) {
     case KUBE_FORBIDDEN:
-        if (strstr(err->msg, "being terminated"))
-            return NULL;
         return strstr(err->msg, "exceeded quota") ? "QuotaExceeded" : "Forbidden";
     case KUBE_ALREADY_EXISTS:
         return "NameTaken";
@@ -301,6 +303,7 @@ static int make_plan(struct apply *apply, struct world *world, struct plan *plan
 {
     int rc;
 
+    ask_certificate_seen(world);
     for (int round = 0; round < ROUNDS_MAX; round++) {
         plan_make(world, plan);
         if (plan->need == NEED_NOTHING)
@@ -330,6 +333,9 @@ static int carry_out(struct apply *apply, struct world *world, const struct plan
 
         if (rc < 0)
             return rc;
+        tell_event(apply, world, &plan->event);
+        if (plan->inspect)
+            inspector_ask(apply->inspector, key, plan->inspect);
     }
     cache_untouch(apply->cache, key, plan->users);
     return 0;

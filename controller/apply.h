@@ -3,6 +3,7 @@
 #pragma once
 
 #include "authority.h"
+#include "inspect.h"
 #include "kube/events.h"
 #include "plan.h"
 
@@ -19,6 +20,7 @@ struct apply {
     struct kube_events *events;
     struct signer *signer;
     const struct kube_resource *exports; /* with the group of the settings */
+    struct inspector *inspector;
 };
 
 /*

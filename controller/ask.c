@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ask.h"
+#include "base/log.h"
 #include "token.h"
 
 #include <stdlib.h>
@@ -51,6 +52,68 @@ static int ask_token(struct apply *apply, struct world *world, const char *name,
     return 0;
 }
 
+/* ---- the certificate ---- */
+
+static void remember_certificate(struct world *world, const struct json *secret, bool bad)
+{
+    struct memo *memo = memo_of(world);
+    const char *version = json_text(secret, "metadata.resourceVersion");
+
+    memo->tls_bad = bad;
+    set(&memo->tls_version, version ? version : "");
+}
+
+void ask_certificate_made(struct world *world, const struct json *secret)
+{
+    remember_certificate(world, secret, false);
+}
+
+void ask_certificate_seen(struct world *world)
+{
+    const struct json *secret;
+
+    if (!world->memo || world->memo->tls_version)
+        return;
+    secret = world_get(world, KIND_SECRET, names_tls(world->settings->names, world->name).text);
+    if (secret && world_owns(world, secret))
+        remember_certificate(world, secret, false);
+}
+
+/* Labels and annotations may change; the certificate may be another one that is as good. */
+static bool is_bad(struct apply *apply, struct world *world, const struct json *secret)
+{
+    struct tls_names names = child_tls_names(world);
+    const char *why = NULL;
+    time_t next;
+
+    pthread_rwlock_rdlock(&apply->signer->lock);
+    if (apply->signer->authority)
+        why = authority_leaf_stale(apply->signer->authority, secret, names.name, TLS_NAMES_COUNT,
+                                   world->now, &next);
+    pthread_rwlock_unlock(&apply->signer->lock);
+    if (why)
+        log_info("export %s/%s: somebody has changed Secret %s: its certificate %s", world->ns,
+                 world->name, json_text(secret, "metadata.name"), why);
+    return why != NULL;
+}
+
+static int ask_certificate(struct apply *apply, struct world *world, const char *name,
+                           struct err *err)
+{
+    struct kube_store_write *write =
+        kube_store_begin(apply->cache->stores[KIND_SECRET], world->ns, name);
+    cleanup_json struct json *secret = NULL;
+    int rc =
+        kube_get(apply->conn, &kind_table[KIND_SECRET].resource, world->ns, name, &secret, err);
+
+    if (rc == 0)
+        remember_certificate(world, secret, is_bad(apply, world, secret));
+    kube_store_commit(write, secret, rc == -KUBE_NOT_FOUND);
+    return rc == -KUBE_NOT_FOUND ? 0 : rc;
+}
+
+/* ---- the machine ---- */
+
 enum { EXPAND_AGAIN_SECONDS = 60 };
 
 /*
@@ -84,6 +147,15 @@ static int ask_expansion(struct apply *apply, struct world *world, const char *n
 
 int ask(struct apply *apply, struct world *world, const struct plan *plan, struct err *err)
 {
-    return plan->need == NEED_TOKEN ? ask_token(apply, world, plan->need_name, err)
-                                    : ask_expansion(apply, world, plan->need_name, err);
+    switch (plan->need) {
+    case NEED_NOTHING:
+        break;
+    case NEED_TOKEN:
+        return ask_token(apply, world, plan->need_name, err);
+    case NEED_CERTIFICATE:
+        return ask_certificate(apply, world, plan->need_name, err);
+    case NEED_EXPANSION:
+        return ask_expansion(apply, world, plan->need_name, err);
+    }
+    return 0;
 }

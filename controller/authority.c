@@ -24,7 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAF_DURATION_MIN = 600 }; /* kubelets take minutes to bring a new Secret to a pod */
+/* Kubelets take up to two minutes to bring a new Secret to a pod; of so short a certificate four are
+ * left when it is renewed. */
+enum { LEAF_DURATION_MIN = 420 };
 
 /* The Secret, read. */
 struct state {

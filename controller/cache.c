@@ -35,10 +35,12 @@ static void memo_free(struct memo *memo)
 {
     free(memo->key);
     free(memo->token_version);
+    free(memo->tls_version);
     free(memo->vm_version);
     json_free(memo->expanded);
     json_free(memo->users);
     json_free(memo->last_users);
+    inspection_free(&memo->inspection);
     free(memo);
 }
 
@@ -52,6 +54,7 @@ void cache_free(struct cache *cache)
         memo_free(memo);
     map_free(cache->memos);
     surroundings_release(cache->around);
+    json_free(cache->owner);
     pthread_mutex_destroy(&cache->lock);
 }
 
@@ -211,4 +214,84 @@ bool cache_any_touched(struct cache *cache)
     any = cache->touched > 0;
     pthread_mutex_unlock(&cache->lock);
     return any;
+}
+
+/* ---- inspections ---- */
+
+void inspection_free(struct inspection *inspection)
+{
+    free(inspection->pod);
+    json_free(inspection->found);
+    *inspection = (struct inspection){0};
+}
+
+/* Whether this very pod is asked; `memo` may be NULL. */
+static bool is_asked(const struct memo *memo, const char *pod)
+{
+    return memo && memo->inspection.state == INSPECTION_ASKED &&
+           strcmp(memo->inspection.pod, pod) == 0;
+}
+
+bool cache_inspect(struct cache *cache, const char *key, const char *pod)
+{
+    struct inspection *inspection;
+    bool fresh;
+
+    pthread_mutex_lock(&cache->lock);
+    inspection = &memo_locked(cache, key)->inspection;
+    fresh = !inspection->pod || strcmp(inspection->pod, pod);
+    if (fresh) {
+        inspection_free(inspection);
+        *inspection = (struct inspection){.state = INSPECTION_ASKED, .pod = must(strdup(pod))};
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return fresh;
+}
+
+bool cache_inspect_next(struct cache *cache, const char *key, struct str *pod, unsigned *number)
+{
+    struct memo *memo;
+    bool asked;
+
+    pthread_mutex_lock(&cache->lock);
+    memo = map_get(cache->memos, key);
+    asked = memo && memo->inspection.state == INSPECTION_ASKED;
+    if (asked) {
+        str_puts(pod, memo->inspection.pod);
+        *number = ++memo->inspection.tries;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return asked;
+}
+
+void cache_inspected(struct cache *cache, const char *key, const char *pod,
+                     enum inspection_state state, struct json *found)
+{
+    struct memo *memo;
+
+    pthread_mutex_lock(&cache->lock);
+    memo = map_get(cache->memos, key);
+    if (is_asked(memo, pod)) {
+        memo->inspection.state = state;
+        memo->inspection.found = found;
+        found = NULL;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    json_free(found);
+}
+
+struct inspection cache_inspection(struct cache *cache, const char *key)
+{
+    struct inspection out = {0};
+    const struct memo *memo;
+
+    pthread_mutex_lock(&cache->lock);
+    memo = map_get(cache->memos, key);
+    if (memo && memo->inspection.pod) {
+        out = memo->inspection;
+        out.pod = must(strdup(out.pod));
+        out.found = out.found ? json_copy(out.found) : NULL;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return out;
 }

@@ -32,16 +32,35 @@ enum token_state {
     TOKEN_MISSING, /* the Secret */
     TOKEN_NO_KEY,  /* its key `token` */
     TOKEN_EMPTY,
+    TOKEN_CHARACTERS, /* a blank or a control character is in it */
+    TOKEN_LONG,
+};
+
+enum inspection_state {
+    INSPECTION_NONE,
+    INSPECTION_ASKED,
+    INSPECTION_NO_ANSWER, /* the pod is not asked again */
+    INSPECTION_DONE,
+};
+
+/* What an export's pod says of the files that it cannot read (readable.h). */
+struct inspection {
+    enum inspection_state state;
+    char *pod; /* the uid of the pod that it is about; NULL: none */
+    unsigned tries;
+    struct json *found; /* of INSPECTION_DONE; NULL: it can read all */
 };
 
 /*
  * What is remembered of an export between two looks at it. Only its worker reads or writes it, but
- * for `users`.
+ * for `users` and `inspection`.
  */
 struct memo {
     char *key;
     char *token_version; /* of the Secret that `token` is about; "" for a missing one */
     enum token_state token;
+    char *tls_version;     /* of the certificate's Secret as it was found or made; NULL: not yet */
+    bool tls_bad;          /* what is in it is not what was put there, nor as good */
     char *vm_version;      /* the digest of the machine that was expanded */
     struct json *expanded; /* NULL: could not be */
     time_t expand_again;   /* then it is asked for again at this time */
@@ -49,10 +68,12 @@ struct memo {
     unsigned generation;
     struct json *last_users; /* NULL: none */
     struct json *users;      /* uids of foreign pods that were seen at its volumes; NULL: none */
+    struct inspection inspection;
 };
 
 struct cache {
     const struct settings *settings;
+    struct json *owner; /* owner_references() */
     struct kube_store *stores[KINDS];
     atomic_bool served[KINDS];
     struct kind_context contexts[KINDS];
@@ -91,3 +112,15 @@ struct json *cache_users(struct cache *cache, const char *key);
 void cache_untouch(struct cache *cache, const char *key, const struct json *users);
 /* Whether there is one that no status has yet. */
 bool cache_any_touched(struct cache *cache);
+
+/* This pod is to be asked; false when it is, or was, already. */
+bool cache_inspect(struct cache *cache, const char *key, const char *pod);
+/* Takes a try: appends the uid of the pod that is to be asked and gives the number of the try, from
+ * 1. False when there is none to be asked. */
+bool cache_inspect_next(struct cache *cache, const char *key, struct str *pod, unsigned *number);
+/* What became of it; takes `found`. Of no effect when another pod is asked by now. */
+void cache_inspected(struct cache *cache, const char *key, const char *pod,
+                     enum inspection_state state, struct json *found);
+/* A copy, which inspection_free frees. */
+struct inspection cache_inspection(struct cache *cache, const char *key);
+void inspection_free(struct inspection *inspection);

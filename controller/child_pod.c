@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The export pod. It mounts the volumes read-only at pod level, so that the kubelet rewrites no
- * owner or mode, runs as the user that KubeVirt's disks belong to, and passes the `restricted`
- * profile (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
+ * owner or mode (but where an fsGroup is asked for), runs as the user that KubeVirt's disks belong
+ * to, and passes the `restricted` profile
+ * (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
  *
  * A pod is replaced when what it was made for is no longer what is wanted (volumes, their state,
  * token): an annotation says what that was. Other settings take effect with the next pod, as a
@@ -10,8 +11,8 @@
  */
 #include "base/clock.h"
 #include "plan.h"
+#include "status.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,9 +75,14 @@ static struct json *manifest_volume(struct children *children)
                        "metadata.annotations['vmexport.io/export-name']");
 }
 
+/*
+ * The kubelet applies no fsGroup to a volume that is read-only here: so it is, unless just that is
+ * asked for. For the container it is read-only in any case (add_mounts).
+ */
 static struct json *volumes(struct children *children)
 {
     const struct source *source = children->source;
+    struct child_user user;
     cleanup_json struct json *manifests = manifest_volume(children);
     struct json *out = json_format(
         "[{'name':'" NAMES_VOLUME_CERTIFICATES "','secret':{'secretName':%s}},"
@@ -84,11 +90,13 @@ static struct json *volumes(struct children *children)
         "{'name':'" NAMES_VOLUME_RUN "','emptyDir':{'medium':'Memory','sizeLimit':'64Mi'}},%j]",
         children->tls, children->token, manifests);
 
+    child_user_wanted(children->world, &user);
     for (size_t i = 0; i < source->count; i++)
         json_append(out, json_format("{'name':%s,'persistentVolumeClaim':{'claimName':%s,"
-                                     "'readOnly':true}}",
+                                     "'readOnly':%b}}",
                                      names_volume(source->volumes[i].claim).text,
-                                     source->volumes[i].claim));
+                                     source->volumes[i].claim,
+                                     source->volumes[i].block || user.fs_group < 1));
     return out;
 }
 
@@ -145,39 +153,17 @@ static struct json *container(struct children *children)
     return out;
 }
 
-/* The id at the beginning of `text`, above 0; `*end` is what follows it, NULL when there is none. */
-static int read_id(const char *text, const char **end)
+static struct json *security(const struct world *world)
 {
-    int id = 0, len = 0;
-
-    *end = text && sscanf(text, "%9d%n", &id, &len) == 1 && id > 0 ? text + len : NULL;
-    return id;
-}
-
-/* A user and group of the export's own choice, where the volume's files are not KubeVirt's. */
-static struct json *security(struct world *world)
-{
-    const struct settings *settings = world->settings;
-    const struct json *annotations = json_at(world->export, "metadata.annotations");
-    const char *run_as = json_string(json_get(annotations, EXPORT_RUN_AS));
-    const char *group = json_string(json_get(annotations, EXPORT_FS_GROUP));
-    const char *end, *group_end;
-    int user = read_id(run_as, &end), main_group = 0, fs_group = read_id(group, &group_end);
+    struct child_user user;
     struct json *out;
 
-    if (end && *end == ':')
-        main_group = read_id(end + 1, &end);
-    if (!main_group || !end || *end) {
-        user = settings->run_as_user;
-        main_group = settings->run_as_group;
-    }
-    if (!group_end || *group_end)
-        fs_group = settings->fs_group;
+    child_user_wanted(world, &user); /* what cannot be read keeps a pod from being made */
     out = json_format("{'runAsNonRoot':true,'runAsUser':%d,'runAsGroup':%d,"
                       "'seccompProfile':{'type':'RuntimeDefault'}}",
-                      user, main_group);
-    if (fs_group > 0)
-        json_set(out, "fsGroup", json_new_number(fs_group));
+                      user.user, user.group);
+    if (user.fs_group > 0)
+        json_set(out, "fsGroup", json_new_number(user.fs_group));
     return out;
 }
 
@@ -314,8 +300,8 @@ static void replace_ended(struct children *children, const struct json *pod, con
         return;
     }
     delete (children, pod, -1, "ExporterPodFailedOrCompleted",
-            world_printf(world, "Exporter pod %s/%s is in phase %s", world->ns,
-                         json_text(pod, "metadata.name"), phase));
+            world_printf(world, "Exporter pod %s/%s is in phase %s%s", world->ns,
+                         json_text(pod, "metadata.name"), phase, status_pod_trouble(world, pod)));
 }
 
 /* It ends already; somebody else needs the volume sooner than that. */
@@ -325,6 +311,20 @@ static void hasten(struct children *children, const struct json *pod)
 
     if (children->source->in_use && json_number(grace, 0) > GRACE_IN_USE)
         delete (children, pod, GRACE_IN_USE, "ExportPaused", children->source->ready.message);
+}
+
+static const char *outdated(struct world *world, const struct json *pod, const char *name)
+{
+    if (child_user_changed(world, pod))
+        return world_printf(
+            world,
+            "Exporter pod %s/%s was made for another user or group: the annotation " EXPORT_RUN_AS
+            " or " EXPORT_FS_GROUP " has changed",
+            world->ns, name);
+    return world_printf(world,
+                        "Exporter pod %s/%s was made for other volumes, another state of them, "
+                        "another token, or another user or group",
+                        world->ns, name);
 }
 
 void child_pod(struct children *children)
@@ -355,11 +355,8 @@ void child_pod(struct children *children)
         create(children, name, str_get(&digest));
     else if (kind_has_ended(phase))
         replace_ended(children, pod, phase);
-    else if (!made || strcmp(made, str_get(&digest)))
-        delete (
-            children, pod, -1, "ExporterPodOutdated",
-            world_printf(world,
-                         "Exporter pod %s/%s was made for other volumes, another state of them, "
-                         "or another token",
-                         world->ns, name));
+    else if (!made || strcmp(made, str_get(&digest))) {
+        children->outdated = true;
+        delete (children, pod, -1, "ExporterPodOutdated", outdated(world, pod, name));
+    }
 }

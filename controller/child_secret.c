@@ -8,9 +8,11 @@
  * that nobody gets in any more.
  *
  * The certificate's Secret says in annotations what the controller has to know of it, so that no
- * private key is ever read back. It is renewed in place: the pod takes the new one without cutting
- * a download.
+ * private key is read back but of a Secret that somebody else has changed: its resourceVersion is
+ * then another than that of our own last write. It is renewed in place: the pod takes the new one
+ * without cutting a download.
  */
+#include "base/token_rule.h"
 #include "plan.h"
 
 #include <stdlib.h>
@@ -61,6 +63,22 @@ static void judge_token(struct children *children)
                                    "letters and digits",
                                    world->ns, children->token));
         break;
+    case TOKEN_CHARACTERS:
+        child_trouble(
+            children, "TokenSecretInvalid",
+            world_printf(world,
+                         "the token in Secret %s/%s has a blank or a control character in "
+                         "it, which no client can send: put one of letters and digits "
+                         "there, 12 or more",
+                         world->ns, children->token));
+        break;
+    case TOKEN_LONG:
+        child_trouble(children, "TokenSecretInvalid",
+                      world_printf(world,
+                                   "the token in Secret %s/%s is longer than %d bytes: put a "
+                                   "shorter one there, such as 32 letters and digits",
+                                   world->ns, children->token, TOKEN_MAX));
+        break;
     }
 }
 
@@ -88,6 +106,17 @@ void child_token(struct children *children)
 
 /* ---- the certificate ---- */
 
+struct tls_names child_tls_names(struct world *world)
+{
+    const char *service =
+        world_printf(world, "%s", names_service(world->settings->names, world->name).text);
+
+    return (struct tls_names){
+        {service, world_printf(world, "%s.%s", service, world->ns),
+         world_printf(world, "%s.%s.svc", service, world->ns),
+         world_printf(world, "%s.%s.svc.%s", service, world->ns, world->settings->cluster_domain)}};
+}
+
 static bool certificate_good(const struct world *world, const struct json *secret,
                              const char *names, time_t *renew_at)
 {
@@ -100,12 +129,20 @@ static bool certificate_good(const struct world *world, const struct json *secre
            *renew_at > world->now;
 }
 
+/* Since it was made, or seen first by this controller, which trusts what it finds then. */
+static bool was_changed(const struct world *world, const struct json *secret)
+{
+    const char *version = json_text(secret, "metadata.resourceVersion");
+    const char *known = world->memo->tls_version;
+
+    return known && version && strcmp(known, version);
+}
+
 void child_tls(struct children *children)
 {
     struct world *world = children->world;
     const struct json *secret = world_get(world, KIND_SECRET, children->tls);
-    const char *names = world_printf(world, "%s.%s.svc.%s", children->service, world->ns,
-                                     world->settings->cluster_domain);
+    const char *names = child_tls_names(world).name[TLS_NAMES_COUNT - 1];
     cleanup_json struct json *metadata = NULL;
     time_t renew_at = 0;
     struct step *step;
@@ -122,8 +159,15 @@ void child_tls(struct children *children)
     if (secret && child_taken(children, KIND_SECRET, children->tls, secret))
         return;
     if (secret && certificate_good(world, secret, names, &renew_at)) {
-        plan_look_again(children->plan, renew_at);
-        return;
+        if (was_changed(world, secret)) {
+            children->plan->need = NEED_CERTIFICATE;
+            children->plan->need_name = children->tls;
+            return;
+        }
+        if (!world->memo->tls_bad) {
+            plan_look_again(children->plan, renew_at);
+            return;
+        }
     }
     metadata = child_metadata(children, children->tls, false);
     step = plan_step(children->plan, STEP_CERTIFICATE, KIND_SECRET, children->tls);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon.h"
+#include "account.h"
 #include "apply.h"
+#include "base/health.h"
 #include "base/log.h"
 #include "gap.h"
-#include "health.h"
 #include "kube/lease.h"
+#include "owner.h"
 #include "surroundings.h"
 #include "telemetry.h"
 #include "watches.h"
@@ -39,15 +41,15 @@ struct daemon {
     struct surroundings_keeper *keeper;
     struct kube_lease *lease;
     struct kube_conn *gap_conn;
+    struct inspector *inspector;
     struct workers *workers;
     struct health *health;
     atomic_bool leads;
     atomic_int exit_code;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool stopping;  /* below the lock */
-    bool accounted; /* below the lock: what the leader before did not see is accounted for */
-    char *note;     /* below the lock: what the lease says, or said */
+    bool stopping;          /* below the lock */
+    struct account account; /* has a lock of its own */
 };
 
 /* ---- what other threads tell the main one ---- */
@@ -136,10 +138,7 @@ static void on_acquired(void *ctx, const char *note)
 {
     struct daemon *daemon = ctx;
 
-    pthread_mutex_lock(&daemon->lock);
-    free(daemon->note);
-    daemon->note = note ? strdup(note) : NULL;
-    pthread_mutex_unlock(&daemon->lock);
+    account_found(&daemon->account, note);
     atomic_store(&daemon->leads, true);
     wake(daemon);
 }
@@ -157,25 +156,12 @@ static void on_lease_trouble(void *ctx, const struct err *err)
     log_warning("lease: %s", err->msg);
 }
 
-/*
- * The resourceVersion up to which what pods did is in the exports' status; goes into the lease. It
- * stands still while something is not yet written.
- */
 static char *lease_note(void *ctx)
 {
     struct daemon *daemon = ctx;
-    char *version = watches_version(daemon->watches, KIND_POD);
 
-    pthread_mutex_lock(&daemon->lock);
-    if (version && daemon->accounted && !cache_any_touched(&daemon->cache)) {
-        free(daemon->note);
-        daemon->note = version;
-        version = NULL;
-    }
-    free(version);
-    version = daemon->note ? strdup(daemon->note) : NULL;
-    pthread_mutex_unlock(&daemon->lock);
-    return version;
+    return account_note(&daemon->account, &daemon->cache,
+                        watches_version(daemon->watches, KIND_POD));
 }
 
 static int start_lease(struct daemon *daemon, struct err *err)
@@ -191,6 +177,7 @@ static int start_lease(struct daemon *daemon, struct err *err)
         .retry_ms = (unsigned)settings->lease_retry * 1000,
         .note_key = "vmexport.io/pods-resource-version",
         .note = lease_note,
+        .owner_references = daemon->cache.owner,
         .acquired = on_acquired,
         .lost = on_lost,
         .trouble = on_lease_trouble,
@@ -227,19 +214,19 @@ static int lead(struct daemon *daemon, struct err *err)
 
     log_info("this replica leads");
     surroundings_lead(daemon->keeper);
-    pthread_mutex_lock(&daemon->lock);
-    note = daemon->note ? strdup(daemon->note) : NULL;
-    pthread_mutex_unlock(&daemon->lock);
+    note = account_text(&daemon->account);
     atomic_store(&daemon->routes.live, true);
     now = watches_version(daemon->watches, KIND_POD);
     gap_close(daemon->gap_conn, &daemon->routes, note, now);
     free(now);
     free(note);
-    pthread_mutex_lock(&daemon->lock);
-    daemon->accounted = true;
-    pthread_mutex_unlock(&daemon->lock);
+    account_close(&daemon->account);
     surroundings_wait(daemon->keeper, FIRST_LOOK_SECONDS);
     routes_add_all(&daemon->routes);
+    daemon->inspector = inspector_start(&daemon->cache, daemon->queue, err);
+    if (!daemon->inspector)
+        return -1;
+    config.inspector = daemon->inspector;
     daemon->workers = workers_start(&config, err);
     return daemon->workers ? 0 : -1;
 }
@@ -248,11 +235,15 @@ static int lead(struct daemon *daemon, struct err *err)
 
 static int check_synced(void *ctx, struct err *err)
 {
-    enum kind kind = watches_behind(((struct daemon *)ctx)->watches);
+    struct watches *watches = ((struct daemon *)ctx)->watches;
+    enum kind kind = watches_behind(watches);
+    cleanup_str struct str why = STR_INIT;
 
     if (kind == KINDS)
         return 0;
-    return err_set(err, ERR_UNAVAILABLE, "%s are not listed yet", kind_table[kind].resource.plural);
+    watches_why_behind(watches, kind, &why);
+    return err_set(err, ERR_UNAVAILABLE, "%s are not listed yet%s%s",
+                   kind_table[kind].resource.plural, why.len ? ": " : "", str_get(&why));
 }
 
 /* Only the leader makes the CA; one that waits to lead is ready without. */
@@ -309,8 +300,6 @@ static int prepare(struct daemon *daemon, struct err *err)
         .leaf_duration = settings->certificate_duration,
         .publish = settings->ca_publish,
     };
-    if (authority_settings_check(&daemon->signer.settings, err) < 0)
-        return -1;
     pthread_rwlock_init(&daemon->signer.lock, NULL);
     daemon->client = connect_client(settings, err);
     if (!daemon->client)
@@ -352,6 +341,7 @@ static int begin(struct daemon *daemon, struct err *err)
                                                .ctx = daemon};
     struct surroundings_keeper *keeper;
 
+    daemon->cache.owner = owner_references(daemon->gap_conn, daemon->settings);
     if (start_watches(daemon, err) < 0)
         return -1;
     keeper = surroundings_start(&config, err);
@@ -380,6 +370,7 @@ static void finish(struct daemon *daemon)
     struct surroundings_keeper *keeper;
 
     workers_stop(daemon->workers);
+    inspector_stop(daemon->inspector);
     if (daemon->lease)
         kube_lease_stop(daemon->lease);
     if (daemon->events)
@@ -402,7 +393,7 @@ static void finish(struct daemon *daemon)
     free(daemon->signer.authority);
     if (daemon->client)
         kube_client_free(daemon->client);
-    free(daemon->note);
+    account_free(&daemon->account);
     telemetry_stop();
 }
 
@@ -418,6 +409,7 @@ int daemon_run(const struct settings *settings)
     daemon.settings = settings;
     pthread_mutex_init(&daemon.lock, NULL);
     pthread_cond_init(&daemon.changed, NULL);
+    account_init(&daemon.account);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

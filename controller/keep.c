@@ -92,7 +92,7 @@ KEEP_PATHS(keep_route, "spec.to", "spec.tls.termination", "spec.tls.certificate"
            "spec.tls.caCertificate", "status.ingress")
 KEEP_PATHS(keep_crd, "metadata.labels")
 KEEP_PATHS(keep_service, "metadata.ownerReferences", "metadata.labels", "spec.selector",
-           "spec.ports")
+           "spec.ports", "spec.publishNotReadyAddresses")
 
 struct json *keep_export(void *ctx, const struct json *object)
 {
@@ -116,8 +116,7 @@ struct json *keep_export(void *ctx, const struct json *object)
 
 struct json *keep_pvc(void *ctx, const struct json *object)
 {
-    static const char *const paths[] = {"metadata.creationTimestamp",
-                                        "metadata.deletionTimestamp",
+    static const char *const paths[] = {"metadata.deletionTimestamp",
                                         "metadata.ownerReferences",
                                         "spec.accessModes",
                                         "spec.dataSource",
@@ -131,6 +130,8 @@ struct json *keep_pvc(void *ctx, const struct json *object)
     (void)ctx;
     pick_entry(object, "annotations", "cdi.kubevirt.io/storage.contentType", out);
     pick_entry(object, "labels", "persistent-state-for", out);
+    if (json_at(out, "metadata.labels")) /* of several with a machine's state, the latest counts */
+        pick(object, "metadata.creationTimestamp", out);
     return out;
 }
 
@@ -173,6 +174,12 @@ static void add_trouble(const struct json *pod, struct json *out)
     const struct json *statuses = json_at(pod, "status.containerStatuses");
     const struct json *conditions = json_at(pod, "status.conditions");
 
+    if (json_text(pod, "status.reason")) { /* of the pod as a whole: evicted, not admitted */
+        json_put(out, "trouble", json_copy(json_at(pod, "status.reason")));
+        if (json_text(pod, "status.message"))
+            json_put(out, "message", json_copy(json_at(pod, "status.message")));
+        return;
+    }
     for (const struct json *s = json_first(statuses); s; s = json_next(s)) {
         const char *reason = json_text(s, "state.waiting.reason");
 
@@ -196,13 +203,12 @@ static void add_trouble(const struct json *pod, struct json *out)
 }
 
 /*
- * A pod in a form of its own: claims, phase, node, and of an export's pod also ready, trouble and
- * the annotations that it was made with. A pod without claims is of no interest.
+ * A pod in a form of its own: claims, phase, node, and of an export's pod also ready, ip, trouble
+ * and the annotations that it was made with. A pod without claims is of no interest.
  */
 struct json *keep_pod(void *ctx, const struct json *object)
 {
-    static const char *const paths[] = {"metadata.deletionTimestamp", "metadata.ownerReferences",
-                                        NULL};
+    static const char *const foreign[] = {"metadata.deletionTimestamp", NULL};
     static const char *const own[] = {
         "metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds",
         "metadata.ownerReferences",   "metadata.annotations",
@@ -210,6 +216,7 @@ struct json *keep_pod(void *ctx, const struct json *object)
     const struct kind_context *context = ctx;
     const char *phase = json_text(object, "status.phase");
     const char *node = json_text(object, "spec.nodeName");
+    const char *ip = json_text(object, "status.podIP");
     struct json *claims = claims_of(object), *out;
     bool ours = kind_is_exporter(context->settings, object);
 
@@ -217,13 +224,15 @@ struct json *keep_pod(void *ctx, const struct json *object)
         json_free(claims);
         return NULL;
     }
-    out = pick_all(object, ours ? own : paths);
+    out = pick_all(object, ours ? own : foreign);
     json_set(out, "claims", claims);
     json_set_string(out, "phase", phase ? phase : "Pending");
     if (node)
         json_set_string(out, "node", node);
     if (ours) {
         json_set(out, "ready", json_new_bool(pod_ready(object)));
+        if (ip)
+            json_set_string(out, "ip", ip);
         add_trouble(object, out);
     }
     return out;
@@ -283,12 +292,14 @@ struct json *keep_configmap(void *ctx, const struct json *object)
 /* Those that may lead to the proxy, and those that we made. */
 struct json *keep_ingress(void *ctx, const struct json *object)
 {
-    static const char *const paths[] = {"metadata.ownerReferences", "metadata.labels", "spec",
+    static const char *const own[] = {"metadata.ownerReferences", "metadata.labels",
+                                      "metadata.annotations", "spec", NULL};
+    static const char *const other[] = {"metadata.ownerReferences", "metadata.labels", "spec",
                                         NULL};
 
-    if (!is_managed(object) && !in_own_namespace(ctx, object))
-        return NULL;
-    return pick_all(object, paths);
+    if (is_managed(object))
+        return pick_all(object, own);
+    return in_own_namespace(ctx, object) ? pick_all(object, other) : NULL;
 }
 
 /* The CA whole; of all others only the certificate. */

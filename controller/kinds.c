@@ -114,12 +114,17 @@ static void contents_by_snapshot(const struct json *kept, struct kube_values *va
 
 #define MANAGED MANAGED_BY_LABEL "=" MANAGED_BY
 
+/* Most of a pod, and none of it says what it does with a claim. */
+static const char *const unread_of_pod[] = {"containers", "initContainers", "ephemeralContainers",
+                                            "tolerations", NULL};
+
 const struct kind_info kind_table[KINDS] = {
     [KIND_EXPORT] = {.resource = {NULL, "v1", "virtualmachineexports", "VirtualMachineExport",
                                   true},
                      .keep = keep_export,
                      .indexes = {exports_by_source, exports_by_token, exports_by_phase}},
     [KIND_POD] = {.resource = {"", "v1", "pods", "Pod", true},
+                  .unread = unread_of_pod,
                   .keep = keep_pod,
                   .indexes = {pods_by_claim}},
     [KIND_SERVICE] = {.resource = {"", "v1", "services", "Service", true},
@@ -185,6 +190,7 @@ void kind_crd_name(enum kind kind, struct str *out)
 
 void kind_digest(const struct json *json, struct str *out)
 {
+    static const char hex[] = "0123456789abcdef";
     cleanup_str struct str text = STR_INIT;
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int len = 0;
@@ -193,6 +199,8 @@ void kind_digest(const struct json *json, struct str *out)
         json_print(json, 0, &text);
     if (EVP_Digest(str_get(&text), text.len, digest, &len, EVP_sha256(), NULL) != 1)
         abort();
-    for (unsigned int i = 0; i < 16; i++)
-        str_printf(out, "%02x", digest[i]);
+    for (unsigned int i = 0; i < 16; i++) {
+        str_putc(out, hex[digest[i] >> 4]);
+        str_putc(out, hex[digest[i] & 15]);
+    }
 }

@@ -56,7 +56,8 @@ struct kind_info {
     bool metadata_only;
     bool own_namespace; /* only the controller's namespace is watched */
     const char *label_selector;
-    kube_keep_fn *keep; /* its ctx is a struct kind_context, as that of changes */
+    const char *const *unread; /* arrays that keep does not look at: see struct kube_selection */
+    kube_keep_fn *keep;        /* its ctx is a struct kind_context, as that of changes */
     kube_index_fn *indexes[KUBE_STORE_INDEXES_MAX];
 };
 

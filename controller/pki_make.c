@@ -266,12 +266,11 @@ int pki_issue(const struct pki_pair *ca, const char *const *names, size_t count,
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = leaf_for(key, ca, names, count, now, duration);
-    int rc = cert ? 0 : pki_error(err, ERR_SYSTEM, "cannot make a certificate");
+    bool ok = cert && pki_put_p256_key(key, key_pem);
+    int rc = ok ? 0 : pki_error(err, ERR_SYSTEM, "cannot make a certificate");
 
-    if (rc == 0) {
+    if (ok)
         pki_put_cert(cert, cert_pem);
-        pki_put_key(key, key_pem);
-    }
     X509_free(cert);
     EVP_PKEY_free(key);
     return rc;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "duration.h"
 #include "status.h"
+#include "unreadable.h"
 
 #include <string.h>
 
@@ -123,6 +124,7 @@ static void plan_children(struct children *children)
     if (world->around->gate)
         child_trouble(children, "FeatureGateDisabled", world->around->gate);
     child_service(children);
+    child_user(children);
     if (children->source->available && !children->trouble.type) {
         child_restored(children);
         child_token(children);
@@ -195,6 +197,7 @@ void plan_make(struct world *world, struct plan *plan)
         return;
     put_deletions_first(plan);
     plan->status = with_expiry(status_make(&children), world, end);
+    unreadable_plan(&children);
 }
 
 const struct json *plan_failed(struct world *world, const struct plan *plan, const char *reason,

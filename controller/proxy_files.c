@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "external.h"
+#include "owner.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static int write_file(const struct proxy_files *files, const struct file *file, 
                            resource->kind, file->name, ns, file->data);
         if (file->type)
             json_set_string(body, "type", file->type);
+        owner_put(body, files->cache->owner);
         rc = kube_create(files->conn, resource, ns, body, &made, err);
     }
     kube_store_commit(write, rc == 0 ? made : NULL, false);
@@ -113,13 +115,16 @@ static int issue(const struct proxy_files *files, const struct json *secret,
 {
     cleanup_json struct json *data =
         authority_issue(files->authority, names, count, files->durations, now, err);
+    cleanup_str struct str what = STR_INIT;
     struct file file = {KIND_OWN_SECRET,
                         files->cache->settings->proxy_certificate,
                         "kubernetes.io/tls",
                         secret,
                         data,
-                        why};
+                        NULL};
 
+    str_printf(&what, "the proxy's certificate %s: a new one is made", why);
+    file.what = str_get(&what);
     return data ? write_file(files, &file, err) : -1;
 }
 

@@ -22,6 +22,7 @@ struct settings {
     const char *api_group;
     const char *namespace_; /* the controller's own: CA, lease, Ingress to the proxy */
     const char *cluster_domain;
+    const char *owner;                /* NULL: its own objects stay */
     const struct names_scheme *names; /* of api_group */
 
     /* export pods */
@@ -65,7 +66,7 @@ struct settings {
 };
 
 /* Fills `settings` from the command line; prints --help or --version itself and says so by 1.
- * ERR_INPUT names the flag or the key of the file. */
+ * ERR_INPUT names the flag, or the file, its line and key, and what is allowed there. */
 int settings_load(int argc, char **argv, struct settings *settings, struct err *err);
 /* From a tree of names and values, the rest by default; for tests. */
 int settings_from(const struct json *values, struct settings *settings, struct err *err);

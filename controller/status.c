@@ -6,12 +6,13 @@
 #include "status.h"
 #include "base/clock.h"
 #include "links.h"
+#include "unreadable.h"
 
 #include <string.h>
 
 /* ---- conditions ---- */
 
-static const struct json *find(const struct json *conditions, const char *type)
+const struct json *status_find(const struct json *conditions, const char *type)
 {
     for (const struct json *c = json_first(conditions); c; c = json_next(c))
         if (json_text(c, "type") && strcmp(json_text(c, "type"), type) == 0)
@@ -22,7 +23,8 @@ static const struct json *find(const struct json *conditions, const char *type)
 /* The time changes with the status only, as Kubernetes' API conventions have it. */
 static struct json *condition_json(const struct world *world, const struct condition *condition)
 {
-    const struct json *before = find(json_at(world->export, "status.conditions"), condition->type);
+    const struct json *before =
+        status_find(json_at(world->export, "status.conditions"), condition->type);
     const char *status = condition->status ? "True" : "False";
     const char *was = json_text(before, "status");
     const char *since = json_text(before, "lastTransitionTime");
@@ -67,6 +69,15 @@ static struct pod_state pending(const char *reason, const char *message)
     return (struct pod_state){"Pending", {"Ready", false, reason, message}};
 }
 
+const char *status_pod_trouble(struct world *world, const struct json *pod)
+{
+    const char *trouble = json_text(pod, "trouble"), *message = json_text(pod, "message");
+
+    if (!trouble)
+        return "";
+    return world_printf(world, ": %s%s%s", trouble, message ? ": " : "", message ? message : "");
+}
+
 /* What a pod that does not come up says, and what can be done about it. */
 static const char *pod_trouble(struct world *world, const struct json *pod)
 {
@@ -81,8 +92,7 @@ static const char *pod_trouble(struct world *world, const struct json *pod)
         {"CrashLoopBackOff", "see the pod's log"},
         {"CreateContainerConfigError", "see the pod's events"},
     };
-    const char *trouble = json_text(pod, "trouble"), *message = json_text(pod, "message");
-    const char *remedy = "see the pod's events";
+    const char *trouble = json_text(pod, "trouble"), *remedy = "see the pod's events";
 
     if (!trouble)
         return world_printf(world, "Exporter pod %s/%s is starting", world->ns,
@@ -90,16 +100,15 @@ static const char *pod_trouble(struct world *world, const struct json *pod)
     for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++)
         if (strcmp(remedies[i].trouble, trouble) == 0)
             remedy = remedies[i].remedy;
-    return world_printf(world, "Exporter pod %s/%s cannot start: %s%s%s; %s", world->ns,
-                        json_text(pod, "metadata.name"), trouble, message ? ": " : "",
-                        message ? message : "", remedy);
+    return world_printf(world, "Exporter pod %s/%s cannot start%s; %s", world->ns,
+                        json_text(pod, "metadata.name"), status_pod_trouble(world, pod), remedy);
 }
 
-static struct pod_state of_pod(struct world *world, const struct json *pod)
+static struct pod_state of_pod(struct world *world, const struct json *pod, bool outdated)
 {
     const char *phase = json_text(pod, "phase"), *name = json_text(pod, "metadata.name");
 
-    if (json_at(pod, "metadata.deletionTimestamp"))
+    if (outdated || json_at(pod, "metadata.deletionTimestamp"))
         return pending("PodTerminating", world_printf(world, "Exporter pod %s/%s is being replaced",
                                                       world->ns, name));
     if (strcmp(phase, "Running") == 0 && json_bool(json_get(pod, "ready")))
@@ -117,8 +126,9 @@ static struct pod_state of_pod(struct world *world, const struct json *pod)
                            ? pod_trouble(world, pod)
                            : world_printf(world, "Exporter pod %s/%s is running and not ready",
                                           world->ns, name));
-    return pending("Unknown", world_printf(world, "Exporter pod %s/%s is in phase %s", world->ns,
-                                           name, phase));
+    return pending("Unknown", world_printf(world, "Exporter pod %s/%s is in phase %s%s%s",
+                                           world->ns, name, phase, status_pod_trouble(world, pod),
+                                           kind_has_ended(phase) ? "; it is replaced" : ""));
 }
 
 static struct pod_state state_of(struct children *children)
@@ -136,7 +146,7 @@ static struct pod_state state_of(struct children *children)
     if (!pod)
         return pending("PodPending",
                        world_printf(world, "Exporter pod %s/%s is starting", world->ns, name.text));
-    return of_pod(world, pod);
+    return of_pod(world, pod, children->outdated);
 }
 
 /* ---- all of it ---- */
@@ -167,6 +177,7 @@ const struct json *status_make(struct children *children)
     const struct source *source = children->source;
     struct pod_state state = state_of(children);
     struct condition expanded = expansion(world, source);
+    struct condition readable = unreadable_condition(world, source);
     struct json *status = base(world), *conditions = json_new_array();
 
     json_append(conditions, condition_json(world, &state.ready));
@@ -174,6 +185,8 @@ const struct json *status_make(struct children *children)
         json_append(conditions, condition_json(world, &source->own));
     if (source->available && expanded.type)
         json_append(conditions, condition_json(world, &expanded));
+    if (readable.type)
+        json_append(conditions, condition_json(world, &readable));
     json_put(status, "phase", json_new_string(state.phase));
     json_put(status, "conditions", conditions);
     put_text(status, "serviceName", children->service);

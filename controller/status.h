@@ -4,6 +4,12 @@
 
 #include "plan.h"
 
+/* ": REASON: MESSAGE", as far as the pod says what its trouble is; "" when it does not. */
+const char *status_pod_trouble(struct world *world, const struct json *pod);
+
+/* The condition of that type in an array of them; NULL: none. */
+const struct json *status_find(const struct json *conditions, const char *type);
+
 /* The status after the plan's steps. */
 const struct json *status_make(struct children *children);
 

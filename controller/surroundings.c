@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "surroundings.h"
-#include "base/base64.h"
 #include "base/clock.h"
 #include "base/json_merge.h"
 #include "base/log.h"
-#include "external.h"
 #include "gate.h"
+#include "owner.h"
 #include "proxy_files.h"
+#include "way_in.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +24,9 @@ struct surroundings_keeper {
     pthread_cond_t wake;
     bool dirty, leads, stops; /* below the lock */
     atomic_bool ready;
-    time_t since;    /* this replica has known the bundle from then on */
-    char *last_said; /* the last failure that was logged */
+    time_t since; /* this replica has known the bundle from then on */
+    /* The last that was logged of each, NULL for none since all was well. */
+    char *said_of_ca, *said_of_way_in;
 };
 
 /* ---- the CA ---- */
@@ -54,6 +55,7 @@ static int write_ca(struct surroundings_keeper *keeper, const struct json *secre
                            "','namespace':%s,'labels':{'" MANAGED_BY_LABEL "':'" MANAGED_BY
                            "'}},'type':%j,'data':%j}",
                            ns, json_get(plan->wanted, "type"), json_get(plan->wanted, "data"));
+        owner_put(body, keeper->config.cache->owner);
         rc = kube_create(keeper->conn, secrets, ns, body, &made, err);
     }
     kube_store_commit(write, rc == 0 ? made : NULL, false);
@@ -153,78 +155,6 @@ static int load_ca(struct surroundings_keeper *keeper, struct surroundings *arou
     return 0;
 }
 
-/* ---- the way in ---- */
-
-static struct json *own_ingresses(struct surroundings_keeper *keeper)
-{
-    cleanup_json struct json *all = kube_store_all(keeper->config.cache->stores[KIND_INGRESS]);
-    const char *ns = keeper->config.cache->settings->namespace_;
-    struct json *own = json_new_array();
-
-    for (const struct json *i = json_first(all); i; i = json_next(i))
-        if (json_text(i, "metadata.namespace") &&
-            strcmp(json_text(i, "metadata.namespace"), ns) == 0)
-            json_append(own, json_copy(i));
-    return own;
-}
-
-/* The certificates in a Secret of the controller's namespace. */
-static void secret_pem(struct surroundings_keeper *keeper, const char *name, struct str *out)
-{
-    cleanup_json struct json *secret =
-        kube_store_get(keeper->config.cache->stores[KIND_OWN_SECRET],
-                       keeper->config.cache->settings->namespace_, name);
-    const char *text = json_string(json_get(json_get(secret, "data"), "tls.crt"));
-
-    if (text && base64_decode(text, out) < 0)
-        str_clear(out);
-}
-
-/* The cluster's CAs, which vouch for a Route of the cluster's own domain. */
-static void cluster_pem(struct surroundings_keeper *keeper, struct str *out)
-{
-    static const struct kube_resource configmaps = {"", "v1", "configmaps", "ConfigMap", true};
-    cleanup_json struct json *map = NULL;
-    struct err err;
-
-    if (kube_get(keeper->conn, &configmaps, keeper->config.cache->settings->namespace_,
-                 "kube-root-ca.crt", &map, &err) == 0 &&
-        json_string(json_get(json_get(map, "data"), "ca.crt")))
-        str_puts(out, json_string(json_get(json_get(map, "data"), "ca.crt")));
-}
-
-static void find_way_in(struct surroundings_keeper *keeper, struct surroundings *around, time_t now,
-                        time_t *next)
-{
-    const struct settings *settings = keeper->config.cache->settings;
-    cleanup_json struct json *ingresses = own_ingresses(keeper);
-    cleanup_json struct json *routes = kube_store_all(keeper->config.cache->stores[KIND_ROUTE]);
-    cleanup_str struct str pem = STR_INIT, cert = STR_INIT;
-    struct external external;
-    time_t change = 0;
-    struct err err;
-
-    if (settings->external == EXTERNAL_NONE)
-        return;
-    external_find(ingresses, routes, settings->proxy_service, settings->external_host, &external);
-    if (external.host) {
-        if (external.direct && (external.route || settings->trust == TRUST_PROXY))
-            proxy_files_trust(keeper->config.cache, around->ca_bundle, &pem);
-        else if (external.pem)
-            str_puts(&pem, external.pem);
-        else if (external.cert_secret)
-            secret_pem(keeper, external.cert_secret, &pem);
-        else if (external.route)
-            cluster_pem(keeper, &pem);
-        if (external_certificate(str_get(&pem), external.host, now, &cert, &change, &err) < 0)
-            log_warning("the certificate of the way in at %s: %s", external.host, err.msg);
-        earlier(next, change);
-        around->external_host = strdup(external.host);
-        around->external_cert = strdup(str_get(&cert));
-    }
-    external_free(&external);
-}
-
 /* ---- one look ---- */
 
 static void check_group(struct surroundings_keeper *keeper)
@@ -239,13 +169,24 @@ static void check_group(struct surroundings_keeper *keeper)
         keeper->config.taken(keeper->config.ctx, str_get(&message));
 }
 
-/* Says each failure once, not each time it is tried again. */
-static void say(struct surroundings_keeper *keeper, const char *message)
+/* So that each failure is said once, not each time it is tried again; NULL: there is none. */
+static bool is_news(char **last, const char *message)
 {
-    if (message && (!keeper->last_said || strcmp(keeper->last_said, message)))
-        log_error("%s", message);
-    free(keeper->last_said);
-    keeper->last_said = message ? strdup(message) : NULL;
+    bool news = message && (!*last || strcmp(*last, message));
+
+    free(*last);
+    *last = message ? strdup(message) : NULL;
+    return news;
+}
+
+static void find_way_in(struct surroundings_keeper *keeper, struct surroundings *around, time_t now,
+                        time_t *next)
+{
+    cleanup_str struct str trouble = STR_INIT;
+
+    way_in_find(keeper->conn, keeper->config.cache, around, now, next, &trouble);
+    if (is_news(&keeper->said_of_way_in, trouble.len ? str_get(&trouble) : NULL))
+        log_warning("%s", str_get(&trouble));
 }
 
 /* What the proxy mounts, once the CA is known. */
@@ -277,11 +218,12 @@ static time_t look(struct surroundings_keeper *keeper, bool leads)
         abort();
     check_group(keeper);
     if (step_ca(keeper, leads, now, &next, &err) < 0 || load_ca(keeper, around, &err) < 0) {
-        say(keeper, err.msg);
+        if (is_news(&keeper->said_of_ca, err.msg))
+            log_error("%s", err.msg);
         describe_last(keeper, around);
         next = now + RETRY_SECONDS;
     } else {
-        say(keeper, NULL);
+        is_news(&keeper->said_of_ca, NULL);
     }
     find_way_in(keeper, around, now, &next);
     if (leads)
@@ -367,7 +309,8 @@ void surroundings_stop(struct surroundings_keeper *keeper)
     kube_conn_cancel(keeper->conn);
     pthread_join(keeper->thread, NULL);
     kube_conn_free(keeper->conn);
-    free(keeper->last_said);
+    free(keeper->said_of_ca);
+    free(keeper->said_of_way_in);
     free(keeper);
 }
 

@@ -10,5 +10,5 @@ enum { TOKEN_LENGTH = 32, TOKEN_TEXT_MAX = TOKEN_LENGTH + 1 };
 int token_make(char token[TOKEN_TEXT_MAX], struct err *err);
 void token_wipe(char token[TOKEN_TEXT_MAX]);
 
-/* Of a Secret with its data. White space around a token does not count. */
+/* Of a Secret with its data, by the rule of base/token_rule.h. */
 enum token_state token_judge(const struct json *secret);

@@ -16,6 +16,7 @@ struct watches {
     struct watch watch[KINDS];
     pthread_mutex_t lock;
     struct kube_reflector *reflectors[KINDS]; /* below the lock; NULL before their start */
+    char *problems[KINDS]; /* below the lock; the last of one that is not synced; NULL: none */
 };
 
 static struct kube_reflector *reflector(struct watches *watches, enum kind kind)
@@ -30,6 +31,15 @@ static struct kube_reflector *reflector(struct watches *watches, enum kind kind)
 
 /* ---- what reflectors tell ---- */
 
+/* Takes the text over. */
+static void set_problem(struct watches *watches, enum kind kind, char *problem)
+{
+    pthread_mutex_lock(&watches->lock);
+    free(watches->problems[kind]);
+    watches->problems[kind] = problem;
+    pthread_mutex_unlock(&watches->lock);
+}
+
 static void on_served(void *ctx)
 {
     struct watch *watch = ctx;
@@ -37,6 +47,7 @@ static void on_served(void *ctx)
     bool served = kube_reflector_served(reflector(watches, watch->kind));
     bool before = atomic_exchange(&watches->config.cache->served[watch->kind], served);
 
+    set_problem(watches, watch->kind, NULL);
     watches->config.changed(watches->config.ctx);
     if (served == before)
         return;
@@ -50,12 +61,23 @@ static void on_served(void *ctx)
 static void on_problem(void *ctx, const char *message)
 {
     const struct watch *watch = ctx;
+    struct watches *watches = watch->watches;
+    cleanup_str struct str problem = STR_INIT;
 
     log_warning("%s: %s", kind_table[watch->kind].resource.plural, message);
-    if (watch->kind == KIND_EXPORT && strstr(message, "404"))
-        log_warning("the CRD of virtualmachineexports.%s is not installed: apply it "
-                    "(docs/operations.md)",
-                    watch->watches->config.cache->settings->api_group);
+    str_puts(&problem, message);
+    if (watch->kind == KIND_EXPORT && strstr(message, "404")) {
+        cleanup_str struct str missing = STR_INIT;
+
+        str_printf(&missing,
+                   "the CRD of virtualmachineexports.%s is not installed: apply it "
+                   "(docs/operations.md)",
+                   watches->config.cache->settings->api_group);
+        log_warning("%s", str_get(&missing));
+        str_printf(&problem, "; %s", str_get(&missing));
+    }
+    if (!watches_synced(watches, watch->kind))
+        set_problem(watches, watch->kind, str_steal(&problem));
 }
 
 /* ---- begin and end ---- */
@@ -80,7 +102,8 @@ static int start(struct watches *watches, enum kind kind, struct err *err)
         .what = {.resource = kind == KIND_EXPORT ? watches->config.exports : &info->resource,
                  .ns = info->own_namespace ? watches->config.cache->settings->namespace_ : NULL,
                  .label_selector = info->label_selector,
-                 .metadata_only = info->metadata_only},
+                 .metadata_only = info->metadata_only,
+                 .unread = info->unread},
         .store = watches->config.cache->stores[kind],
         .optional = info->optional,
         .changed = on_served,
@@ -118,6 +141,8 @@ void watches_stop(struct watches *watches)
     for (int kind = 0; kind < KINDS; kind++)
         if (watches->reflectors[kind])
             kube_reflector_stop(watches->reflectors[kind]);
+    for (int kind = 0; kind < KINDS; kind++)
+        free(watches->problems[kind]);
     pthread_mutex_destroy(&watches->lock);
     free(watches);
 }
@@ -138,6 +163,13 @@ enum kind watches_behind(struct watches *watches)
     while (kind < KINDS && watches_synced(watches, (enum kind)kind))
         kind++;
     return (enum kind)kind;
+}
+
+void watches_why_behind(struct watches *watches, enum kind kind, struct str *out)
+{
+    pthread_mutex_lock(&watches->lock);
+    str_puts(out, watches->problems[kind] ? watches->problems[kind] : "");
+    pthread_mutex_unlock(&watches->lock);
 }
 
 void watches_crd(struct watches *watches, const char *name)

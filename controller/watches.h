@@ -30,6 +30,8 @@ void watches_stop(struct watches *watches);
 
 /* The first kind whose state is not complete yet; KINDS: all are. */
 enum kind watches_behind(struct watches *watches);
+/* Appends what went wrong with it last, nothing when nothing did. */
+void watches_why_behind(struct watches *watches, enum kind kind, struct str *out);
 bool watches_synced(struct watches *watches, enum kind kind);
 /* A CRD came or changed: if its kind was missing, it is looked for now. */
 void watches_crd(struct watches *watches, const char *name);

@@ -11,6 +11,7 @@ enum {
     DRAIN_SECONDS = 3,
     MEND_MS = 1000, /* what somebody has to mend is not mended sooner */
     BUSY_MS = 5000, /* the server has asked for patience ten times in a row */
+    GOING_MS = 5000 /* the export goes with its namespace */
 };
 
 struct worker {
@@ -38,6 +39,8 @@ static uint64_t pause_ms(int rc)
 {
     if (rc == -KUBE_TOO_MANY_REQUESTS)
         return BUSY_MS;
+    if (rc == -KUBE_TERMINATING)
+        return GOING_MS;
     bool refused = rc == -KUBE_FORBIDDEN || rc == -KUBE_INVALID || rc == -KUBE_BAD_REQUEST ||
                    rc == -KUBE_ALREADY_EXISTS;
 
@@ -55,7 +58,8 @@ static void look(struct worker *worker, const char *key)
     telemetry_reconciled(rc == 0 ? NULL : kube_reason_name((enum kube_reason) - rc),
                          (double)(clock_ns() - start) / 1e9);
     if (rc < 0 && !kube_conn_cancelled(worker->apply.conn)) {
-        log_warning("export %s: %s", key, err.msg);
+        if (rc != -KUBE_TERMINATING) /* there is nothing to be mended */
+            log_warning("export %s: %s", key, err.msg);
         kube_queue_retry(worker->config.queue, key, pause_ms(rc));
     } else if (gone) {
         kube_queue_drop(worker->config.queue, key);
@@ -90,8 +94,12 @@ struct workers *workers_start(const struct workers_config *config, struct err *e
         struct worker *worker = &workers->worker[i];
 
         worker->config = *config;
-        worker->apply = (struct apply){kube_conn_new(config->client), config->cache, config->events,
-                                       config->signer, config->exports};
+        worker->apply = (struct apply){kube_conn_new(config->client),
+                                       config->cache,
+                                       config->events,
+                                       config->signer,
+                                       config->exports,
+                                       config->inspector};
         if (pthread_create(&worker->thread, NULL, work, worker)) {
             err_set(err, ERR_SYSTEM, "cannot start worker %d", i);
             kube_conn_free(worker->apply.conn);

@@ -14,6 +14,7 @@ struct workers_config {
     struct kube_events *events;
     struct signer *signer;
     const struct kube_resource *exports;
+    struct inspector *inspector;
     int count;
 };
 

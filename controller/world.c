@@ -40,12 +40,14 @@ bool world_open(struct world *world, struct cache *cache, const char *key, time_
         return false;
     world->memo = cache_memo(cache, key);
     world->users = world_keep(world, cache_users(cache, key));
+    world->inspection = cache_inspection(cache, key);
     return true;
 }
 
 void world_close(struct world *world)
 {
     surroundings_release(world->around);
+    inspection_free(&world->inspection);
     while (world->kept) {
         struct world_kept *kept = world->kept;
 

@@ -20,6 +20,7 @@ struct world {
     struct surroundings *around; /* a reference; read only */
     const struct memo *memo;
     const struct json *users; /* foreign pods that were at its volumes, by uid; NULL: none */
+    struct inspection inspection;
     time_t now;
     struct world_kept *kept; /* what is to be freed */
 };

@@ -4,6 +4,9 @@
  * are no UTF-8, control characters and numbers like "01". json_scan goes over the text first
  * and refuses these; the grammar itself is left to cJSON. Printing is not cJSON's either: it
  * indents with tabs only, and takes 9007199254740991 and 9007199254740990 for the same number.
+ *
+ * An integer beyond 2^53 keeps its digits in the item's valuestring, which cJSON copies and frees
+ * whatever the item's type is, and reads of strings only.
  */
 #include "json.h"
 #include "cleanup.h"
@@ -81,13 +84,28 @@ static int check_keys(const struct json *json, struct err *err)
 
 /* ---- parsing ---- */
 
+/* The numbers of a tree come in the order in which the text has them. */
+static void keep_digits(cJSON *json, const char **at)
+{
+    for (cJSON *value = json->child; value; value = value->next)
+        keep_digits(value, at);
+    if (cJSON_IsNumber(json)) {
+        size_t len;
+        const char *number = json_scan_number(at, &len);
+
+        if (json_is_big(number, len) && !(json->valuestring = strndup(number, len)))
+            abort();
+    }
+}
+
 struct json *json_parse(const char *text, size_t len, struct err *err)
 {
-    const char *end = NULL;
+    const char *end = NULL, *numbers = text;
     struct json *json;
+    bool big;
 
     assert(text[len] == '\0');
-    if (json_scan(text, len, err) < 0)
+    if (json_scan(text, len, &big, err) < 0)
         return NULL;
     json = (struct json *)cJSON_ParseWithLengthOpts(text, len + 1, &end, true);
     if (!json) {
@@ -98,6 +116,8 @@ struct json *json_parse(const char *text, size_t len, struct err *err)
         json_free(json);
         return NULL;
     }
+    if (big)
+        keep_digits(c_json_mutable(json), &numbers);
     return json;
 }
 
@@ -167,6 +187,16 @@ double json_number(const struct json *json, double otherwise)
     return json_kind(json) == JSON_NUMBER ? c_json(json)->valuedouble : otherwise;
 }
 
+/* Digits that were kept are the number; the doubles of two that differ may be the same. */
+static bool equal_numbers(const struct json *a, const struct json *b)
+{
+    const char *x = c_json(a)->valuestring, *y = c_json(b)->valuestring;
+
+    if (x || y)
+        return x && y && strcmp(x, y) == 0;
+    return json_number(a, 0) == json_number(b, 0);
+}
+
 /* Keys are unique, so that as many of them that are all there are the same. */
 static bool equal_containers(const struct json *a, const struct json *b, bool object)
 {
@@ -192,7 +222,7 @@ bool json_equal(const struct json *a, const struct json *b)
     case JSON_BOOL:
         return json_bool(a) == json_bool(b);
     case JSON_NUMBER:
-        return json_number(a, 0) == json_number(b, 0);
+        return equal_numbers(a, b);
     case JSON_STRING:
         return strcmp(json_string(a), json_string(b)) == 0;
     case JSON_ARRAY:
@@ -297,24 +327,6 @@ void json_put(struct json *object, const char *key, struct json *value)
         abort();
 }
 
-/* cJSON keeps the key of a member in the member: the new one gets a copy. */
-struct json *json_replace(struct json *container, struct json *child, struct json *value)
-{
-    cJSON *new = c_json_mutable(value);
-
-    if (json_key(child)) {
-        if (!(new->type &cJSON_StringIsConst))
-            cJSON_free(new->string);
-        new->string = strdup(json_key(child));
-        if (!new->string)
-            abort();
-        new->type &= ~cJSON_StringIsConst;
-    }
-    if (!cJSON_ReplaceItemViaPointer(c_json_mutable(container), c_json_mutable(child), new))
-        abort();
-    return value;
-}
-
 struct json *json_take(struct json *object, const char *key)
 {
     return (struct json *)cJSON_DetachItemFromObjectCaseSensitive(c_json_mutable(object), key);
@@ -353,6 +365,10 @@ void json_print_number(const struct json *number, struct str *out)
     double value = cJSON_GetNumberValue(c_json(number));
     char text[32];
 
+    if (c_json(number)->valuestring) {
+        str_puts(out, c_json(number)->valuestring);
+        return;
+    }
     if (fabs(value) <= json_integer_max && value == (double)(long long)value) {
         str_printf(out, "%lld", (long long)value);
         return;
@@ -363,7 +379,8 @@ void json_print_number(const struct json *number, struct str *out)
             break;
     }
     str_puts(out, text);
-    if (!strpbrk(text, ".e")) /* an integer beyond 2^53, which a reader would refuse */
+    if (!strpbrk(text,
+                 ".e")) /* beyond 2^53: as an integer it would be another number to a reader */
         str_puts(out, ".0");
 }
 

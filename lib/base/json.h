@@ -5,7 +5,8 @@
  * ends the program, as in str.h. A tree is not shared between threads while it changes.
  *
  * Stricter than cJSON, so that a tree always says what the text said: no invalid UTF-8, no control
- * characters, no \u0000 (texts are C strings), no integer that a double cannot hold, no key twice.
+ * characters, no \u0000 (texts are C strings), no key twice. An integer that a double cannot hold
+ * keeps its digits, up to JSON_DIGITS_MAX of them, through copying and printing.
  */
 #pragma once
 
@@ -21,6 +22,8 @@ enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 
 /* Deeper texts are refused: objects of Kubernetes stay far below, and readers are recursive. */
 enum { JSON_DEPTH_MAX = 128 };
+/* An integer of more digits is refused: what has 64 bits has no more. */
+enum { JSON_DIGITS_MAX = 20 };
 
 /*
  * Parses a text of `len` bytes; text[len] must be NUL. NULL with ERR_INPUT and the offset of the
@@ -41,7 +44,7 @@ static inline void cleanup_json_(struct json **json)
 enum json_kind json_kind(const struct json *json);             /* NULL: JSON_NULL */
 bool json_bool(const struct json *json);                       /* false for all but true */
 const char *json_string(const struct json *json);              /* NULL when it is no string */
-double json_number(const struct json *json, double otherwise); /* when it is no number */
+double json_number(const struct json *json, double otherwise); /* when it is no number; rounded */
 bool json_equal(const struct json *a, const struct json *b);   /* objects: in any order of keys */
 
 /* The values of an array or object, one after the other; NULL at the end. */
@@ -86,8 +89,6 @@ void json_append(struct json *array, struct json *value);
 
 /* As json_set, but the key may be there: its value is replaced (and freed). */
 void json_put(struct json *object, const char *key, struct json *value);
-/* Puts `value` in the place of `child`, which is freed; returns `value`. */
-struct json *json_replace(struct json *container, struct json *child, struct json *value);
 /* Takes a key's value out: the caller's from then on; NULL when there is none. */
 struct json *json_take(struct json *object, const char *key);
 /* json_at, for changing what it finds. */
@@ -100,5 +101,5 @@ struct json *json_edit_next(struct json *value);
 
 /* Appends the text: on one line when `indent` is 0, else as Go's json.MarshalIndent lays it out. */
 void json_print(const struct json *json, unsigned indent, struct str *out);
-/* Appends a number as json_print does: it reads back as the same double. */
+/* Appends a number as json_print does: it reads back as the same one. */
 void json_print_number(const struct json *number, struct str *out);

@@ -2,8 +2,8 @@
 #include "json_scan.h"
 #include "json.h"
 
+#include <assert.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +12,7 @@ struct scan {
     const char *p;
     const char *end;
     unsigned depth;
+    bool big; /* an integer beyond json_integer_max was there */
 };
 
 static int refuse(const struct scan *scan, const char *what, struct err *err)
@@ -50,11 +51,12 @@ static int scan_number(struct scan *scan, struct err *err)
 {
     const char *start = scan->p;
     bool integer = true, leading_zero;
-    double value;
+    size_t digits;
 
     scan->p += *scan->p == '-';
     leading_zero = *scan->p == '0';
-    if (skip_digits(scan) > 1 && leading_zero) {
+    digits = skip_digits(scan);
+    if (digits > 1 && leading_zero) {
         scan->p = start;
         return refuse(scan, "a number with a leading zero", err);
     }
@@ -71,11 +73,11 @@ static int scan_number(struct scan *scan, struct err *err)
         if (!skip_digits(scan))
             return refuse(scan, "a number without digits in its exponent", err);
     }
-    value = strtod(start, NULL);
-    if (!isfinite(value) || (integer && fabs(value) > json_integer_max)) {
+    if (!isfinite(strtod(start, NULL)) || (integer && digits > JSON_DIGITS_MAX)) {
         scan->p = start;
         return refuse(scan, "a number too big to be kept exactly", err);
     }
+    scan->big |= json_is_big(start, (size_t)(scan->p - start));
     return 0;
 }
 
@@ -97,7 +99,32 @@ static int scan_token(struct scan *scan, struct err *err)
     return 0;
 }
 
-int json_scan(const char *text, size_t len, struct err *err)
+bool json_is_big(const char *number, size_t len)
+{
+    enum { DIGITS_SAFE = 15 }; /* so many are never too big */
+
+    return len > DIGITS_SAFE && strspn(number, "-0123456789") >= len &&
+           fabs(strtod(number, NULL)) > json_integer_max;
+}
+
+const char *json_scan_number(const char **at, size_t *len)
+{
+    const char *p = *at;
+
+    while (*p && *p != '-' && !(*p >= '0' && *p <= '9')) {
+        if (*p++ != '"')
+            continue;
+        for (; *p && *p != '"'; p++)
+            p += *p == '\\';
+        p += *p == '"';
+    }
+    assert(*p);
+    *len = strspn(p, "+-.0123456789eE");
+    *at = p + *len;
+    return p;
+}
+
+int json_scan(const char *text, size_t len, bool *big, struct err *err)
 {
     struct scan scan = {.text = text, .p = text, .end = text + len};
 
@@ -106,5 +133,6 @@ int json_scan(const char *text, size_t len, struct err *err)
             return -1;
     if (!str_is_utf8(text))
         return err_set(err, ERR_INPUT, "a string is not UTF-8");
+    *big = scan.big;
     return 0;
 }

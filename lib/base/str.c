@@ -71,7 +71,9 @@ void str_puts(struct str *s, const char *text)
 
 void str_putc(struct str *s, char c)
 {
-    str_append(s, &c, 1);
+    str_reserve(s, 1);
+    s->data[s->len++] = c;
+    s->data[s->len] = '\0';
 }
 
 void str_printf(struct str *s, const char *fmt, ...)
@@ -165,7 +167,7 @@ bool str_is_utf8(const char *text)
     const unsigned char *p = (const unsigned char *)text;
 
     while (*p) {
-        size_t len = utf8_len(p);
+        size_t len = *p < 0x80 ? 1 : utf8_len(p);
 
         if (!len)
             return false;
@@ -174,13 +176,28 @@ bool str_is_utf8(const char *text)
     return true;
 }
 
+/* How many bytes from `p` on stand for themselves in a JSON string, and are ASCII. */
+static size_t plain_len(const unsigned char *p)
+{
+    size_t len = 0;
+
+    while (p[len] >= 0x20 && p[len] < 0x7f && p[len] != '"' && p[len] != '\\')
+        len++;
+    return len;
+}
+
 void str_json(struct str *s, const char *text)
 {
     const unsigned char *p = (const unsigned char *)text;
 
-    while (*p) {
-        size_t len = utf8_len(p);
+    for (;;) {
+        size_t plain = plain_len(p), len;
 
+        str_append(s, p, plain);
+        p += plain;
+        if (!*p)
+            return;
+        len = utf8_len(p);
         if (*p == '"' || *p == '\\')
             str_printf(s, "\\%c", *p);
         else if (*p == '\n' || *p == '\t')

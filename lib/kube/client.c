@@ -20,6 +20,7 @@ struct subject {
     const char *ns;
     const char *name; /* NULL: the collection */
     const char *subresource;
+    const char *const *unread; /* of the answer; NULL: nothing */
 };
 
 static int explain(const struct subject *subject, enum kube_verb verb, int rc, struct err *err)
@@ -75,10 +76,11 @@ static bool is_list(const struct json *object, const char *kind)
 static const char any_list[] = "List";
 
 /* The answer's object; NULL when it is not of this kind (NULL: of any; any_list). */
-static struct json *parse_answer(struct kube_conn *conn, const char *kind, struct err *err)
+static struct json *parse_answer(struct kube_conn *conn, const char *kind,
+                                 const char *const *unread, struct err *err)
 {
     const struct str *body = &conn->answer.body;
-    struct json *object = kube_parse(str_get(body), body->len, err);
+    struct json *object = kube_parse(str_get(body), body->len, unread, err);
     const char *is = json_text(object, "kind");
     bool fits;
 
@@ -106,7 +108,7 @@ static int send_about(struct kube_conn *conn, const struct subject *subject,
     int rc = kube_conn_send(conn, request, err);
 
     if (rc == 0 && out) {
-        *out = parse_answer(conn, kind, err);
+        *out = parse_answer(conn, kind, subject->unread, err);
         rc = *out ? 0 : -KUBE_MALFORMED;
     }
     return rc == 0 ? 0 : explain(subject, request->verb, rc, err);
@@ -137,7 +139,11 @@ int kube_create(struct kube_conn *conn, const struct kube_resource *resource, co
 {
     const char *name = json_text(object, "metadata.name");
     const char *prefix = json_text(object, "metadata.generateName");
-    struct subject subject = {resource, ns, name ? name : prefix ? prefix : "", NULL};
+    struct subject subject = {.resource = resource,
+                              .ns = ns,
+                              .name = name     ? name
+                                      : prefix ? prefix
+                                               : ""};
     struct kube_request request = {.verb = KUBE_VERB_CREATE, .content_type = json_content};
     int rc = put_object(conn, &subject, request.verb, err);
 
@@ -168,7 +174,8 @@ int kube_patch(struct kube_conn *conn, const struct kube_resource *resource, con
         [KUBE_PATCH_MERGE] = "Content-Type: application/merge-patch+json",
         [KUBE_PATCH_APPLY] = "Content-Type: application/apply-patch+yaml", /* JSON is YAML */
     };
-    struct subject subject = {resource, ns, name, subresource};
+    struct subject subject = {
+        .resource = resource, .ns = ns, .name = name, .subresource = subresource};
     struct kube_request request = {.verb = KUBE_VERB_PATCH, .content_type = contents[type]};
     int rc = put_object(conn, &subject, request.verb, err);
 
@@ -241,7 +248,7 @@ static void put_selection(struct kube_conn *conn, const struct kube_selection *w
 int kube_list(struct kube_conn *conn, const struct kube_selection *what, unsigned limit,
               const char *version, const char *continue_token, struct json **out, struct err *err)
 {
-    struct subject subject = {.resource = what->resource, .ns = what->ns};
+    struct subject subject = {.resource = what->resource, .ns = what->ns, .unread = what->unread};
     struct kube_request request = {.verb = KUBE_VERB_LIST};
 
     if (what->metadata_only)
@@ -292,7 +299,7 @@ int kube_get_path(struct kube_conn *conn, const char *path, struct json **out, s
     str_puts(&conn->path, path);
     rc = kube_conn_send(conn, &request, err);
     if (rc == 0 && out) {
-        *out = parse_answer(conn, NULL, err);
+        *out = parse_answer(conn, NULL, NULL, err);
         rc = *out ? 0 : -KUBE_MALFORMED;
     }
     if (rc < 0)

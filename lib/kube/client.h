@@ -28,8 +28,9 @@ enum kube_reason {
     KUBE_OK = 0,
     KUBE_BAD_REQUEST = 1, /* the server does not understand what we sent */
     KUBE_UNAUTHORIZED,
-    KUBE_FORBIDDEN, /* RBAC, admission, quota: the message says which */
-    KUBE_NOT_FOUND, /* the object, its namespace or its kind */
+    KUBE_FORBIDDEN,   /* RBAC, admission, quota: the message says which */
+    KUBE_NOT_FOUND,   /* the object, its namespace or its kind */
+    KUBE_TERMINATING, /* the namespace is being deleted: nothing can be created in it */
     KUBE_ALREADY_EXISTS,
     KUBE_CONFLICT,
     KUBE_INVALID,
@@ -117,6 +118,8 @@ struct kube_selection {
     const char *field_selector; /* NULL: all */
     const char *label_selector;
     bool metadata_only; /* PartialObjectMetadata: no spec, no data, no status leaves the server */
+    const char *const
+        *unread; /* arrays that nobody asks for, by their keys (kube/parse.h); or NULL */
 };
 
 /* One page. `limit` 0: no paging. `version`: the resourceVersion parameter, NULL for none (most

@@ -104,6 +104,17 @@ static void forget_oldest(struct kube_correlator *correlator)
     correlator->count--;
 }
 
+/* Most records need less than the largest. */
+static size_t size_of(int kind)
+{
+    const struct record *record = NULL;
+    size_t part = kind == OBJECT    ? sizeof(record->as.object)
+                  : kind == SIMILAR ? sizeof(record->as.similar)
+                                    : sizeof(record->as.series);
+
+    return offsetof(struct record, as) + part;
+}
+
 /* The record, as the newest; zeroed, but for its kind, when it was not known. */
 static struct record *record_of(struct kube_correlator *correlator, int kind, uint64_t key,
                                 bool *known)
@@ -120,7 +131,7 @@ static struct record *record_of(struct kube_correlator *correlator, int kind, ui
     }
     if (correlator->count >= correlator->max)
         forget_oldest(correlator);
-    record = calloc(1, sizeof(*record));
+    record = calloc(1, size_of(kind));
     if (!record)
         abort();
     record->kind = kind;

@@ -7,6 +7,7 @@
 #include "decoder.h"
 #include "base/cleanup.h"
 #include "parse.h"
+#include "peek.h"
 
 #include <string.h>
 
@@ -15,6 +16,8 @@ enum { BUFFER_KEPT = 64 << 10 };
 
 struct kube_decoder {
     kube_event_fn *event;
+    kube_known_fn *known;
+    const char *const *unread;
     void *ctx;
     struct str object; /* as far as it has come */
     unsigned depth;    /* of braces and brackets; 0: between objects */
@@ -45,6 +48,13 @@ void kube_decoder_free(struct kube_decoder *decoder)
     free(decoder);
 }
 
+void kube_decoder_spare(struct kube_decoder *decoder, kube_known_fn *known,
+                        const char *const *unread)
+{
+    decoder->known = known;
+    decoder->unread = unread;
+}
+
 bool kube_decoder_between(const struct kube_decoder *decoder)
 {
     return decoder->depth == 0;
@@ -67,6 +77,24 @@ static int read_event(const struct json *line, enum kube_event *event, struct er
     return err_set(err, ERR_INPUT, "an event of the unknown type '%.32s'", type);
 }
 
+static bool is_known(const struct kube_decoder *decoder)
+{
+    struct kube_peek peek;
+
+    return decoder->known && kube_peek(decoder->object.data, decoder->object.len, &peek) &&
+           (strcmp(peek.type, event_names[KUBE_ADDED]) == 0 ||
+            strcmp(peek.type, event_names[KUBE_MODIFIED]) == 0) &&
+           decoder->known(decoder->ctx, peek.ns, peek.name, peek.version);
+}
+
+static void forget(struct kube_decoder *decoder)
+{
+    if (decoder->object.cap > BUFFER_KEPT)
+        str_free(&decoder->object);
+    else
+        str_clear(&decoder->object);
+}
+
 static int tell(struct kube_decoder *decoder, struct err *err)
 {
     cleanup_json struct json *line = NULL;
@@ -74,13 +102,14 @@ static int tell(struct kube_decoder *decoder, struct err *err)
     struct err why;
     int rc;
 
-    line = kube_parse(decoder->object.data, decoder->object.len, &why);
+    if (is_known(decoder)) {
+        forget(decoder);
+        return 0;
+    }
+    line = kube_parse(decoder->object.data, decoder->object.len, decoder->unread, &why);
     if (line && read_event(line, &event, &why) < 0)
         event = KUBE_UNREADABLE;
-    if (decoder->object.cap > BUFFER_KEPT)
-        str_free(&decoder->object);
-    else
-        str_clear(&decoder->object);
+    forget(decoder);
     rc = decoder->event(decoder->ctx, event,
                         event == KUBE_UNREADABLE ? NULL : json_get(line, "object"), &why);
     if (rc)

@@ -30,6 +30,15 @@ struct kube_decoder;
 
 struct kube_decoder *kube_decoder_new(kube_event_fn *event, void *ctx);
 void kube_decoder_free(struct kube_decoder *decoder);
+
+/* Whether this state of an object is known already, so that there is nothing to tell; with the
+ * decoder's context. */
+typedef bool kube_known_fn(void *ctx, const char *ns, const char *name, const char *version);
+/* What spares work: `known` is asked before an ADDED or MODIFIED object is parsed, and the event not
+ * told when it says so; `unread` as in kube_parse, whose array must outlive the decoder. Either may be
+ * NULL. */
+void kube_decoder_spare(struct kube_decoder *decoder, kube_known_fn *known,
+                        const char *const *unread);
 /* 0, what the callback returned, or -1 for a malformed stream. After either it is of no use. */
 int kube_decoder_feed(struct kube_decoder *decoder, const char *data, size_t len, struct err *err);
 /* Whether the stream may end here: false in the middle of an object. */

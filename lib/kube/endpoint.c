@@ -113,6 +113,7 @@ static void set_ca(struct endpoint *endpoint, CURL *easy)
         return;
     blob.len = strlen(endpoint->ca);
     curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's CAs are not asked */
 }
 
 bool endpoint_reload_ca(struct endpoint *endpoint, CURL *easy)

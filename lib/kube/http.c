@@ -17,7 +17,7 @@
 #include <time.h>
 
 enum {
-    BODY_KEEP = 1 << 20,  /* a buffer that has grown beyond is not kept for the next answer */
+    BODY_KEEP = 64 << 10, /* a buffer that has grown beyond is not kept for the next answer */
     POLL_MS = 3600 * 1000 /* libcurl knows the deadlines and wakes up earlier */
 };
 

@@ -5,9 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Integers up to here are what json_parse takes. */
-static const double integer_max = 9007199254740991.0; /* 2^53 - 1 */
-
 /* Copies a string with its quotes and returns how long it is; an end that is missing is left to the
  * parser to find. */
 static size_t copy_string(const char *text, const char *end, struct str *out)
@@ -32,13 +29,13 @@ static size_t copy_string(const char *text, const char *end, struct str *out)
     return (size_t)(p + 1 - text);
 }
 
-/* The same for a number, which becomes a string when it is too big. */
+/* The same for a number, which becomes a string when json_parse would not take it. */
 static size_t copy_number(const char *text, struct str *out)
 {
     size_t len = strspn(text, "+-.0123456789eE");
     bool integer = strcspn(text, ".eE") >= len;
     double value = strtod(text, NULL);
-    bool quoted = !isfinite(value) || (integer && fabs(value) > integer_max);
+    bool quoted = !isfinite(value) || (integer && len - (*text == '-') > JSON_DIGITS_MAX);
 
     if (quoted)
         str_putc(out, '"');
@@ -64,24 +61,41 @@ static const char *skip_array(const char *p, const char *end)
     return NULL;
 }
 
+/* The length of that of `names` which ends at `end` as a key does; 0: none. */
+static size_t key_before(const char *text, const char *end, const char *const *names)
+{
+    for (; *names; names++) {
+        size_t len = strlen(*names);
+
+        /* Within a string its quotes would be escaped. */
+        if ((size_t)(end - text) > len + 1 && end[-1 - (ssize_t)len] == '"' &&
+            end[-2 - (ssize_t)len] != '\\' && memcmp(end - len, *names, len) == 0)
+            return len;
+    }
+    return 0;
+}
+
 /*
  * Who wrote which field is some 40 % of an object, and nothing here asks for it: it is cut out
- * before it becomes a tree. The name cannot be within a string, where its quotes would be escaped.
+ * before it becomes a tree, and so are other arrays that the caller has no use for.
  */
-static void without_managed_fields(const char *text, size_t len, struct str *out)
+static void without(const char *text, size_t len, const char *const *names, struct str *out)
 {
-    static const char name[] = "\"managedFields\":[";
+    static const char *const managed_fields[] = {"managedFields", NULL};
+    static const char begin[] = "\":[";
     const char *end = text + len, *from = text, *at = text;
 
-    while ((at = memmem(at, (size_t)(end - at), name, sizeof(name) - 1))) {
-        const char *after = skip_array(at + sizeof(name) - 1, end);
+    while ((at = memmem(at, (size_t)(end - at), begin, sizeof(begin) - 1))) {
+        const char *array = at + sizeof(begin) - 1, *after = NULL;
 
-        if (after && (at == text || at[-1] != '\\')) {
-            str_append(out, from, (size_t)(at - from) + sizeof(name) - 1);
+        if (key_before(text, at, managed_fields) || (names && key_before(text, at, names)))
+            after = skip_array(array, end);
+        at = after ? after : array;
+        if (after) {
+            str_append(out, from, (size_t)(array - from));
             str_putc(out, ']');
             from = after;
         }
-        at = after ? after : end;
     }
     str_append(out, from, (size_t)(end - from));
 }
@@ -110,10 +124,10 @@ static struct json *parse_tame(const char *text, size_t len, struct err *err)
     return again;
 }
 
-struct json *kube_parse(const char *text, size_t len, struct err *err)
+struct json *kube_parse(const char *text, size_t len, const char *const *unread, struct err *err)
 {
     cleanup_str struct str shorter = STR_INIT;
 
-    without_managed_fields(text, len, &shorter);
+    without(text, len, unread, &shorter);
     return parse_tame(str_get(&shorter), shorter.len, err);
 }

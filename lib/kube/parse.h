@@ -9,8 +9,9 @@
 #include "base/json.h"
 
 /*
- * As json_parse, but takes \u0000 in a string for \ufffd, and a number that a double cannot hold
- * exactly for the string of its digits: nothing is cut or rounded unseen. metadata.managedFields is
- * empty in what comes of it.
+ * As json_parse, but takes \u0000 in a string for \ufffd, and a number that is too big even for
+ * json_parse for the string of its digits: nothing is cut or rounded unseen. metadata.managedFields
+ * is empty in what comes of it, and so is each array whose key is one of `unread` (NULL: none),
+ * wherever it stands.
  */
-struct json *kube_parse(const char *text, size_t len, struct err *err);
+struct json *kube_parse(const char *text, size_t len, const char *const *unread, struct err *err);

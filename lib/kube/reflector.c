@@ -75,17 +75,21 @@ static void forget_version(struct kube_reflector *reflector)
     put_version(reflector, NULL);
 }
 
-void reflector_set_version(struct kube_reflector *reflector, const struct json *object)
+void reflector_put_version(struct kube_reflector *reflector, const char *version)
 {
-    const char *version = json_text(object, "metadata.resourceVersion");
-    char *copy;
+    char *copy = strdup(version);
 
-    if (!version || !*version)
-        return;
-    copy = strdup(version);
     if (!copy)
         abort();
     put_version(reflector, copy);
+}
+
+void reflector_set_version(struct kube_reflector *reflector, const struct json *object)
+{
+    const char *version = json_text(object, "metadata.resourceVersion");
+
+    if (version && *version)
+        reflector_put_version(reflector, version);
 }
 
 /* The store is as it should be: of a kind that is served, or empty. */

@@ -60,6 +60,8 @@ enum outcome reflector_list(struct kube_reflector *reflector, struct err *err);
 enum outcome reflector_watch(struct kube_reflector *reflector, struct err *err);
 
 /* Remembers the version of an object, bookmark or list. */
+void reflector_put_version(struct kube_reflector *reflector, const char *version);
+/* That of an object, if it has one. */
 void reflector_set_version(struct kube_reflector *reflector, const struct json *object);
 /* The store has the whole state. */
 void reflector_complete(struct kube_reflector *reflector);

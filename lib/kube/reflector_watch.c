@@ -103,6 +103,20 @@ static int take_event(void *ctx, enum kube_event event, const struct json *objec
     return 0;
 }
 
+/* Mostly the echo of an own write, whose answer the store has. */
+static bool is_known(void *ctx, const char *ns, const char *name, const char *version)
+{
+    struct stream *stream = ctx;
+    struct kube_reflector *reflector = stream->reflector;
+
+    if (stream->initial || !kube_store_knows(reflector->config.store, ns, name, version))
+        return false;
+    stream->any = true;
+    reflector->refusals = 0;
+    reflector_put_version(reflector, version);
+    return true;
+}
+
 static int take_bytes(void *ctx, const char *data, size_t len)
 {
     struct stream *stream = ctx;
@@ -198,6 +212,7 @@ enum outcome reflector_watch(struct kube_reflector *reflector, struct err *err)
     int rc;
 
     stream.decoder = kube_decoder_new(take_event, &stream);
+    kube_decoder_spare(stream.decoder, is_known, reflector->config.what.unread);
     if (stream.initial)
         kube_store_replace_begin(reflector->config.store);
     rc = kube_watch(reflector->conn, &reflector->config.what, &options, take_bytes, &stream, err);

@@ -15,6 +15,7 @@ static const struct {
     [KUBE_UNAUTHORIZED] = {"Unauthorized", ERR_FORBIDDEN},
     [KUBE_FORBIDDEN] = {"Forbidden", ERR_FORBIDDEN},
     [KUBE_NOT_FOUND] = {"NotFound", ERR_NOT_FOUND},
+    [KUBE_TERMINATING] = {"NamespaceTerminating", ERR_FORBIDDEN},
     [KUBE_ALREADY_EXISTS] = {"AlreadyExists", ERR_PRECONDITION},
     [KUBE_CONFLICT] = {"Conflict", ERR_PRECONDITION},
     [KUBE_INVALID] = {"Invalid", ERR_INPUT},
@@ -80,18 +81,24 @@ static const struct json *causes_of(const struct json *status)
     return json_kind(causes) == JSON_ARRAY ? json_first(causes) : NULL;
 }
 
+static bool has_cause(const struct json *status, const char *reason)
+{
+    for (const struct json *cause = causes_of(status); cause; cause = json_next(cause))
+        if (json_text(cause, "reason") && strcmp(json_text(cause, "reason"), reason) == 0)
+            return true;
+    return false;
+}
+
 /* A Timeout whose cause says that the server has not seen the resourceVersion yet. */
 static bool is_version_too_large(const struct json *status)
 {
     for (const struct json *cause = causes_of(status); cause; cause = json_next(cause)) {
-        const char *type = json_text(cause, "reason"), *message = json_text(cause, "message");
+        const char *message = json_text(cause, "message");
 
-        if (type && strcmp(type, "ResourceVersionTooLarge") == 0)
-            return true;
         if (message && strcmp(message, "Too large resource version") == 0) /* before 1.19 */
             return true;
     }
-    return false;
+    return has_cause(status, "ResourceVersionTooLarge");
 }
 
 /* The message, which repeats the causes as the server makes it; without one, the causes. */
@@ -131,6 +138,8 @@ static enum kube_reason reason_of_status(const struct json *status, int code, st
 
     if (reason == KUBE_TIMEOUT && is_version_too_large(status))
         reason = KUBE_VERSION_TOO_LARGE;
+    if (reason == KUBE_FORBIDDEN && has_cause(status, "NamespaceTerminating"))
+        reason = KUBE_TERMINATING;
     put_message(status, &message);
     return refuse(reason, code, str_get(&message), err);
 }
@@ -157,7 +166,7 @@ static void quote(const struct str *body, struct str *out)
 enum kube_reason kube_status_of_answer(int code, const struct str *body, struct err *err)
 {
     struct err ignored;
-    cleanup_json struct json *status = kube_parse(str_get(body), body->len, &ignored);
+    cleanup_json struct json *status = kube_parse(str_get(body), body->len, NULL, &ignored);
     const char *kind = json_text(status, "kind");
     cleanup_str struct str message = STR_INIT;
 

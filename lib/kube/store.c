@@ -81,10 +81,9 @@ static char *key_of_object(const struct json *object)
     return name && *name ? store_key(json_string(json_get(metadata, "namespace")), name) : NULL;
 }
 
-/* 0 when it has none, or one that is no number. */
-static uint64_t version_of(const struct json *object)
+/* 0 when there is none, or one that is no number. */
+static uint64_t read_version(const char *text)
 {
-    const char *text = json_text(object, "metadata.resourceVersion");
     unsigned long long version;
     char *end;
 
@@ -92,6 +91,11 @@ static uint64_t version_of(const struct json *object)
         return 0;
     version = strtoull(text, &end, 10);
     return *end ? 0 : version;
+}
+
+static uint64_t version_of(const struct json *object)
+{
+    return read_version(json_text(object, "metadata.resourceVersion"));
 }
 
 static struct json *keep(const struct kube_store *store, const struct json *object)
@@ -211,6 +215,21 @@ static bool is_late(const struct kube_store *store, const char *key, uint64_t ve
     const struct store_object *known = map_get(store->objects, key);
 
     return known && version && !store->replacing && version < known->version;
+}
+
+bool kube_store_knows(struct kube_store *store, const char *ns, const char *name,
+                      const char *version)
+{
+    cleanup_free char *key = store_key(ns, name);
+    uint64_t number = read_version(version);
+    const struct store_object *known;
+    bool same;
+
+    pthread_mutex_lock(&store->lock);
+    known = map_get(store->objects, key);
+    same = known && number && !store->replacing && known->version == number;
+    pthread_mutex_unlock(&store->lock);
+    return same;
 }
 
 /* Sets and tells; under `watching`. `version` 0: whatever is known. */

@@ -65,6 +65,10 @@ struct json *kube_store_find(struct kube_store *store, unsigned index, const cha
 struct json *kube_store_all(struct kube_store *store);
 /* The keys alone, as strings: little, however many objects there are. */
 struct json *kube_store_keys(struct kube_store *store);
+/* Whether exactly this version of an object is in the store. False during a list or before the state
+ * is complete, when each object has to be put. */
+bool kube_store_knows(struct kube_store *store, const char *ns, const char *name,
+                      const char *version);
 size_t kube_store_count(struct kube_store *store);
 bool kube_store_has(struct kube_store *store, unsigned index, const char *value);
 /* How many objects have this value in the index. */

@@ -321,6 +321,9 @@ class FaultProxy:
         await asyncio.gather(*(task for task, _ in self.connections), return_exceptions=True)
 
     async def _connection(self, reader, writer):
+        if not self.listener.is_serving():          # its handshake ended when nobody was there any more
+            writer.transport.abort()
+            return
         me = asyncio.current_task(), writer
         self.connections.add(me)
         server = []

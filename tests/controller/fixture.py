@@ -49,7 +49,7 @@ FILES = REPO + "/helm/vmexport/files/"
 PROGRAM = BUILD + "/controller/vmexport-controller"
 SANITIZERS = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error: |UndefinedBehaviorSanitizer")
 SANITIZER_OPTIONS = {"ASAN_OPTIONS": "fast_unwind_on_malloc=0:abort_on_error=0", "LSAN_OPTIONS": "suppressions=" + REPO + "/tests/lsan.supp",
-                     "TSAN_OPTIONS": "report_thread_leaks=0:second_deadlock_stack=1:suppressions=" + REPO + "/tests/tsan.supp", "UBSAN_OPTIONS": "print_stacktrace=1"}
+                     "TSAN_OPTIONS": "atexit_sleep_ms=0:report_thread_leaks=0:second_deadlock_stack=1:suppressions=" + REPO + "/tests/tsan.supp", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
 def render(path, group, namespace, *files):
@@ -242,8 +242,10 @@ def alone(test):
 
 
 class Runner:
-    def __init__(self, module, plane, controller, folder):
-        self.module, self.plane, self.controller, self.folder = module, plane, controller, folder
+    """Runs tests, six at once. `given`: what a test is given by name besides `tmp` and `w`, for which `new_world` makes a new one."""
+
+    def __init__(self, folder, controller=None, given=None, new_world=None):
+        self.folder, self.controller, self.given, self.new_world = folder, controller, given or {}, new_world
 
     def run(self, test):
         """(seconds, reason to skip, what went wrong)."""
@@ -252,11 +254,11 @@ class Runner:
             given = {}
             for name in inspect.signature(test).parameters:
                 if name == "w":
-                    given[name] = w = World(self.plane, self.controller)
+                    given[name] = w = self.new_world()
                 elif name == "tmp":
                     given[name] = tempfile.mkdtemp(dir=self.folder)
                 else:
-                    given[name] = {"plane": self.plane, "controller": self.controller}[name]
+                    given[name] = self.given[name]
             test(**given)
             trouble = None
         except Skip as e:
@@ -304,7 +306,8 @@ def run_all(module, tests, folder, group, flags, beside, start, options):
         try:
             if start:
                 controller.start()
-            failed = Runner(module, plane, controller if start else None, folder).all(tests)
+            running = controller if start else None
+            failed = Runner(folder, running, {"plane": plane, "controller": running}, lambda: World(plane, running)).all(tests)
             if controller.process:
                 controller.check()
                 equal(controller.stop(), 0, "the controller's exit code at the end")
@@ -325,14 +328,19 @@ def keep_logs(module, plane):
         print(f"# a controller's log: {folder}/{os.path.basename(path)}")
 
 
+def tests_of(module):
+    """Those of the module whose names have the word of the command line; what can't be beside others comes last."""
+    only = sys.argv[1] if len(sys.argv) > 1 else ""
+    tests = [f for name, f in module.items() if name.startswith("test_") and only in name]
+    return sorted(tests, key=lambda f: hasattr(f, "alone"))
+
+
 def main(module, group=GROUP, flags=(), beside=neighbours.ALL, start=True, **options):
     """Runs the module's tests and ends the program. `flags` are the controller's, `beside` the neighbours' CRDs that are there,
     `options` those of ControlPlane. start=False: the tests start what controllers they need, `controller` is None.
     A function setup(plane) of the module is called before the controller starts."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    only = sys.argv[1] if len(sys.argv) > 1 else ""
-    tests = [f for name, f in module.items() if name.startswith("test_") and only in name]
-    tests.sort(key=lambda f: hasattr(f, "alone"))
+    tests = tests_of(module)
     print(f"1..{len(tests)}", flush=True)
     folder = tempfile.mkdtemp(prefix="vmexport-controller-", dir=os.environ.get("TMPDIR", "/tmp"))
     failed = 1

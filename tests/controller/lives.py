@@ -18,7 +18,7 @@ import threading
 import time
 
 from harness import equal
-from world import CHILDREN, KINDS, WITHIN, World, eventually, owner
+from world import CHILDREN, KINDS, WITHIN, World, eventually, owner, uid
 
 VOLATILE = ("resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink")
 # Secrets first, for what is in them.
@@ -56,6 +56,10 @@ def machine(w):
     yield "ready"
     w.start_vm()
     w.waits("Ready", "InUse", seconds=w.patience)
+    if w.told:
+        # The pod is told of by another watch than the instance: a pod of ours that is made before it is known is replaced.
+        launcher = uid(w.get("pod", "virt-launcher-vm"))
+        eventually(lambda: launcher in w.status()["dataUsers"], "the machine's pod is known", w.patience)
     yield "runs"
     w.stop_vm()
     w.ready(seconds=w.patience)
@@ -193,7 +197,7 @@ class Life:
 
     def __init__(self, plane, life, audit, wanted=None):
         self.w, self.life, self.audit, self.wanted = World(plane), life, audit, wanted
-        self.w.patience = WITHIN
+        self.w.patience, self.w.told = WITHIN, False
 
     def begin(self):
         """Up to its first point; gives the World."""
@@ -209,9 +213,10 @@ class Life:
         self.w.close()
         return Wanted(numbered(points, self.w.ns), made)
 
-    def live(self, seconds=WITHIN, once=True):
-        """All its points come to be as wanted, each within so long; unless told otherwise, nothing is made twice."""
-        points, self.w.patience = [], seconds
+    def live(self, seconds=WITHIN, once=True, told=False):
+        """All its points come to be as wanted, each within so long; unless told otherwise, nothing is made twice.
+        told: the controller runs all the time, so that it knows of each pod some time."""
+        points, self.w.patience, self.w.told = [], seconds, told
         for number, name in enumerate(self.life(self.w)):
             def as_wanted(number=number):
                 points[number:] = [objects(self.w)]

@@ -13,7 +13,6 @@ import time
 
 from faultproxy import Action, FaultProxy, answer
 from fixture import Controller, check
-from harness import SLOW
 from lives import LIVES, Audit, Life
 
 KINDS = 17                  # that the controller watches: each has its own watch, and its own back-off
@@ -45,7 +44,7 @@ class Stage(contextlib.ExitStack):
         """Such lives at once, to their good ends."""
         audit, wanted = self.judge
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            return list(pool.map(lambda life: Life(self.plane, life, audit, wanted[life]).live(seconds * SLOW, **options).end(), lives))
+            return list(pool.map(lambda life: Life(self.plane, life, audit, wanted[life]).live(seconds, told=True, **options).end(), lives))
 
     @contextlib.contextmanager
     def bounded(self, lives=0):

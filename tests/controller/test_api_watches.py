@@ -7,12 +7,8 @@ import time
 import fixture
 from faultproxy import Action, answer, cut_watch, error_event, repeat_watch, split_watch
 from fixture import alone, check
-from harness import SLOW
 from lives import LIVES
 from stage import SEED, Stage, first_time, no_initial_events
-
-# Under a sanitizer what such watches tell is seconds old: a pod may be replaced once more than it need be.
-ONCE = SLOW == 1
 
 
 # ---- watches ----
@@ -21,7 +17,7 @@ ONCE = SLOW == 1
 def test_watches_that_are_cut_at_random_bytes(plane):
     print(f"# seed {SEED}", flush=True)
     with Stage(plane) as s, s.bounded(6), s.proxy.rule(cut_watch(SEED, 30000), verbs="watch"):
-        s.lives(LIVES * 2, once=ONCE)
+        s.lives(LIVES * 2)
 
 
 @alone
@@ -38,7 +34,7 @@ def test_connections_that_are_cut_every_few_seconds(plane):
 def test_watches_that_come_in_pieces_of_few_bytes(plane):
     with Stage(plane, start=False) as s, s.proxy.rule(split_watch(SEED), verbs="watch"):
         s.controller.start()
-        s.lives(once=ONCE)
+        s.lives()
 
 
 @alone

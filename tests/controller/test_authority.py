@@ -61,7 +61,8 @@ def make_ca(name, begins, ends):
 
 def ca_secret(w):
     """The controller's Secret with its CA."""
-    [secret] = [s for s in w.list("secret", ns=fixture.NAMESPACE) if "tls.key" in (s.get("data") or {})]
+    secret = w.get("secret", "vmexport-ca", ns=fixture.NAMESPACE)
+    check(secret, "there is no CA")
     return secret
 
 

@@ -46,6 +46,7 @@ def test_an_ingress_that_was_there_before(w):
 @alone
 def test_an_ingress_to_another_service_is_none(w):
     ready(w)
+    hidden(w)
     with ingress(w, "a.example.test", service="another"):
         never(lambda: w.links(where="external"), 1, "links.external")
 
@@ -61,6 +62,7 @@ def test_an_ingress_with_only_a_default_backend_does_no_harm(w):
 @alone
 def test_an_ingress_of_another_namespace_is_none(w):
     ready(w)
+    hidden(w)
     w.create("ingress", {"metadata": {"name": "mine"}, "spec": {"rules": [{"host": "evil.example.test", "http": {"paths": [
         {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": PROXY, "port": {"number": 443}}}}]}}]}})
     never(lambda: w.links(where="external"), 1, "links.external")

@@ -38,10 +38,10 @@ def denied(w, group, version, resource, message):
 
     def holds():
         kind, o = probe[resource]
-        status, _ = w.try_create(kind, {"metadata": {"name": "probe"}, **o})
+        status, answer = w.try_create(kind, {"metadata": {"name": "probe"}, **o})
         if status == 201:
             w.delete(kind, "probe")
-        return status != 201
+        return message in answer.get("message", "")     # not that the last probe is still going
     eventually(holds, "the policy holds", 30)
     return name
 

@@ -99,11 +99,11 @@ def test_it_is_another_after_the_machine_has_run(w):
 
 
 def test_it_is_another_for_a_claim_that_was_made_again(w):
-    before = exported(w)
+    before, old = exported(w), w.pod()
     w.delete("pvc", "disk")
     eventually(lambda: not w.get("pvc", "disk"), "the claim goes")
     w.pvc()
-    w.ready()
+    another_pod(w, old)
     check(w.identity() != before, "the same")
 
 

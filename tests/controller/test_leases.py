@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import os
 import sys
+import threading
 import time
 
 import fixture
@@ -41,9 +42,16 @@ def in_mid_reconcile(s, once=True):
     """An export that is being worked on: the request that makes its pod is under way, and takes its time."""
     audit, wanted = s.judge
     life = Life(s.plane, claim, audit, wanted[claim])
-    pool = s.enter_context(concurrent.futures.ThreadPoolExecutor())
     rule = s.enter_context(s.proxy.rule(delay(3), resource="pods", verbs="create patch"))
-    job = pool.submit(life.live, 60, once)
+    job = concurrent.futures.Future()
+
+    def live():
+        try:
+            job.set_result(life.live(60, once))
+        except Exception as e:  # pylint: disable=broad-except
+            job.set_exception(e)
+    # A test that has failed does not wait for it: without a controller it would take minutes to give up.
+    threading.Thread(target=live, daemon=True).start()
     eventually(lambda: rule.acted, "a pod is being made")
     return life, job
 

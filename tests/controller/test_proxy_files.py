@@ -151,6 +151,25 @@ def test_a_routes_own_certificate_is_in_the_links(w):
 
 
 @alone
+def test_what_the_controller_has_made_for_itself_goes_with_its_owner(w, controller):
+    equal(controller.stop(), 0)
+    made = (("secret", BUNDLE), ("secret", SECRET), ("configmap", BUNDLE), ("lease", "vmexport-controller"))
+    for kind, name in made:
+        w.delete(kind, name, ns=NAMESPACE)
+    w.create("configmap", {"metadata": {"name": "settings"}}, ns=NAMESPACE)
+    controller.flags += ["--owner", "settings"]
+    controller.start()
+    there(w)
+    equal(controller.stop(), 0)
+    controller.flags = controller.flags[:-2]
+    w.delete("configmap", "settings", ns=NAMESPACE)
+    for kind, name in made:
+        eventually(lambda kind=kind, name=name: not w.get(kind, name, ns=NAMESPACE), f"{kind} {name} goes")
+    controller.start()
+    there(w)
+
+
+@alone
 def test_pods_are_left_alone_by_all_this(w):
     ready(w)
     pod = uid(w.pod())

@@ -86,8 +86,8 @@ def test_a_claim_that_waits_for_its_first_consumer_gets_the_pod(w):
 def test_a_datavolume_is_waited_for_until_it_is_populated(w):
     w.pvc(dv=w.datavolume(phase="ImportInProgress"))
     w.export()
-    message = w.waits("Ready", "PVCPending")
-    check("ImportInProgress" in message, message)
+    w.says("ImportInProgress")
+    w.waits("Ready", "PVCPending")
     w.set_status("dv", "disk", {"phase": "Succeeded"})
     w.has_pod(seconds=PROMPT)
     w.ready()
@@ -161,10 +161,12 @@ def test_a_pod_that_has_ended_is_no_user(w):
     w.pvc()
     w.foreign_pod("done", phase="Succeeded")
     w.foreign_pod("failed", phase="Failed")
+    w.pods_seen()
     w.export()
     w.ready()
     w.foreign_pod("later", phase="Pending", claims=())
     w.foreign_pod("elsewhere", claims=("other",))
+    w.pods_seen()
     never(lambda: w.phase() != "Ready", 1.5, "pods that don't use the volume end the export")
 
 

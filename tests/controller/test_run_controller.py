@@ -54,6 +54,7 @@ def test_a_controller_that_cannot_run_fails_with_its_words(tmp):
     done = run_once(tmp, FLAGS="--workers 0")
     equal(done.returncode, 1, done.stdout)
     check("workers: must be from 1 to 256" in done.stderr, done.stderr)
+    check(tmp not in done.stderr, f"a path that is gone: {done.stderr}")
 
 
 def test_wrong_settings_are_refused(tmp):

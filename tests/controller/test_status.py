@@ -217,7 +217,7 @@ def test_the_pod_goes_where_its_volume_is(w):
     o = w.create("pod", {"metadata": {"name": "done"}, "spec": {"nodeName": "node-7", "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}],
                          "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "disk"}}]}})
     w.pod_phase(o["metadata"]["name"], "Succeeded")
-    time.sleep(0.5)
+    w.pods_seen()
     w.export()
     check("node-7" in str(w.has_pod()["spec"].get("affinity")), w.pod()["spec"].get("affinity"))
 

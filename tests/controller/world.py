@@ -240,9 +240,9 @@ class World:
         self.delete("pod", "virt-launcher-" + name)
         self.delete("vmi", name)
 
-    def snapshot(self, name="snap", disks=("disk",), vm="vm", ready=True, size="2Gi", annotations=None):
-        """A snapshot of a machine with these claims, its content, and a VolumeSnapshot for each."""
-        for disk in disks:
+    def snapshot(self, name="snap", disks=("disk",), vm="vm", ready=True, size="2Gi", annotations=None, missing=()):
+        """A snapshot of a machine with these claims, its content, and a VolumeSnapshot for each that isn't missing."""
+        for disk in (d for d in disks if d not in missing):
             self.create("volumesnapshot", {"metadata": {"name": f"{name}-{disk}"}, "spec": {"source": {"persistentVolumeClaimName": disk}}})
             self.set_status("volumesnapshot", f"{name}-{disk}", {"readyToUse": True, "creationTime": now(), "restoreSize": size})
         volumes = [{"name": d, "persistentVolumeClaim": {"claimName": d}} for d in disks]
@@ -417,6 +417,17 @@ class World:
         """Waits until the export and all that the controller made are gone."""
         eventually(lambda: not self.exp(name), f"the export {name} goes", seconds)
         eventually(lambda: equal(self.orphans(), [], "still there") is None, "its children go", 30)
+
+    def pods_seen(self):
+        """Waits until the controller has seen what has become of pods up to now: it tells of another pod that came after."""
+        with LOCK:
+            name = f"seen{next(NUMBERS)}"
+        self.pvc(name)
+        self.foreign_pod(name, claims=(name,))
+        self.export(name, of=name)
+        self.says(f"by pod {name}", name=name)
+        self.plane.request("DELETE", self.path("export", name))
+        self.delete("pod", name)
 
     def settled(self, seconds=1.0, within=WITHIN):
         """Waits until no object of the controller in the namespace has changed for so long; returns their resourceVersions."""

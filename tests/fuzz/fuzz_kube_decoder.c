@@ -17,12 +17,21 @@ static int tell(void *ctx, enum kube_event event, const struct json *object, str
     return 0;
 }
 
+/* Nothing is known: what is told stays the same, whatever could be seen without parsing. */
+static bool is_known(void *ctx, const char *ns, const char *name, const char *version)
+{
+    (void)ctx;
+    MUST(ns && *name && *version);
+    return false;
+}
+
 static int feed(const uint8_t *data, size_t size, size_t piece, struct str *told)
 {
     struct kube_decoder *decoder = kube_decoder_new(tell, told);
     struct err err;
     int rc = 0;
 
+    kube_decoder_spare(decoder, is_known, NULL);
     for (size_t at = 0; at < size && !rc; at += piece)
         rc = kube_decoder_feed(decoder, (const char *)data + at,
                                piece < size - at ? piece : size - at, &err);

@@ -309,6 +309,14 @@ static inline void paper_answer(struct paper *p)
             paper_tell(p, secret);
         return;
     }
+    if (p->plan.need == NEED_CERTIFICATE) {
+        const struct json *secret = paper_get(p, "Secret", p->plan.need_name);
+
+        memo->tls_bad =
+            strcmp(json_string(json_get(json_get(secret, "data"), "tls.crt")), "eA==") != 0;
+        paper_set(&memo->tls_version, json_text(secret, "metadata.resourceVersion"));
+        return;
+    }
     json_free(memo->expanded);
     memo->expanded = p->expanded ? json_copy(p->expanded) : NULL;
     memo->expand_again = p->now + 60;
@@ -488,6 +496,9 @@ static inline void paper_do(struct paper *p, const struct step *step)
             paper_patch(p, step, object);
         else
             paper_create(p, step, object);
+        paper_memo(p)->tls_bad = false;
+        paper_set(&paper_memo(p)->tls_version,
+                  json_text(paper_get(p, kind, step->name), "metadata.resourceVersion"));
         break;
     case STEP_CREATE:
         paper_create(p, step, object);

@@ -440,7 +440,7 @@ static void durations(void **state)
         {14 * DAY + 2 * HOUR, 7 * DAY, HOUR, NULL},
         {1200, 600, 0, NULL},
         {14 * DAY + 2 * HOUR - 2, 7 * DAY, HOUR, "1216800 seconds or more"},
-        {DAY, 599, HOUR, "at least 600 seconds"},
+        {DAY, 419, HOUR, "at least 420 seconds"},
         {DAY, HOUR, -1, "must not be negative"},
         {0, HOUR, HOUR, "seconds or more"},
         {-DAY, HOUR, HOUR, "seconds or more"},

@@ -81,6 +81,49 @@ static void an_ingress_for_each_export(void **state)
     assert_plan(&p, "somebody else's", "", "Ready: Ready=True PodReady" BOUND);
 }
 
+static const char *annotation_of(struct paper *p, const char *key)
+{
+    return json_string(
+        json_get(json_at(paper_get(p, "Ingress", "virt-export-e"), "metadata.annotations"), key));
+}
+
+/* The controller is started with other settings; what others write there stays. */
+static void annotations_of_an_ingress_that_change(void **state)
+{
+    static const char *const settings[] = {"{'x.io/a':'1','b':'2'}", "{'x.io/a':'3','c':'4'}",
+                                           "{}"};
+    static const char *const keys[] = {"x.io/a", "b", "c"};
+    static const char *const want[][3] = {{"1", "2", NULL}, {"3", NULL, "4"}, {NULL, NULL, NULL}};
+    cleanup_paper struct paper p;
+
+    (void)state;
+    paper_start(&p, "{'external':'direct','external-host':'h'}", EXPORT_PVC "," PVC("disk"));
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        cleanup_json struct json *given = json_format(settings[i]);
+        const struct json *own = p.settings.ingress_annotations;
+
+        p.settings.ingress_annotations = given;
+        if (i > 0)
+            assert_plan(&p, settings[i], "patch Ingress virt-export-e", NULL);
+        paper_settle(&p, settings[i]);
+        for (size_t k = 0; k < COUNT(keys); k++) {
+            const char *is = annotation_of(&p, keys[k]);
+
+            if ((is != NULL) != (want[i][k] != NULL) || (is && strcmp(is, want[i][k])))
+                fail_msg("%s: %s is %s", settings[i], keys[k], is ? is : "none");
+        }
+        paper_add(&p, "{'kind':'Ingress','metadata':{'name':'virt-export-e','annotations':{"
+                      "'theirs':'x'}}}");
+        paper_settle(&p, settings[i]);
+        assert_string_equal(annotation_of(&p, "theirs"), "x");
+        paper_add(&p, "{'kind':'Ingress','metadata':{'name':'virt-export-e','annotations':{"
+                      "'x.io/a':null}}}"); /* somebody takes one away */
+        assert_plan(&p, settings[i], i < 2 ? "patch Ingress virt-export-e" : "", NULL);
+        paper_settle(&p, settings[i]);
+        p.settings.ingress_annotations = own;
+    }
+}
+
 /* A class that the cluster adds is the cluster's business. */
 static void an_ingress_of_the_default_class(void **state)
 {
@@ -143,6 +186,25 @@ static void manifests_that_change(void **state)
         json_count(json_get(paper_get(&p, "ConfigMap", "exporter-vm-manifest-e"), "data")), 4);
 }
 
+/* Through the store, and copies of it. */
+static void numbers_beyond_doubles_are_exported_as_they_are(void **state)
+{
+    cleanup_paper struct paper p;
+    const struct json *data;
+    bool found = false;
+
+    (void)state;
+    paper_start(&p, "{}",
+                EXPORT_VM "," PVC("disk") "," VM(ON_CLAIM(
+                    "a", "disk")) ",{'kind':'VirtualMachine',"
+                                  "'metadata':{'name':'vm'},'spec':{'seed':9223372036854775807}}");
+    paper_settle(&p, "machine");
+    data = json_get(paper_get(&p, "ConfigMap", "exporter-vm-manifest-e"), "data");
+    for (const struct json *v = json_first(data); v; v = json_next(v))
+        found |= strstr(json_string(v), "\"seed\":9223372036854775807") != NULL;
+    assert_true(found);
+}
+
 /* A machine that the manifests cannot be made of is not exported without them. */
 static void manifests_that_cannot_be(void **state)
 {
@@ -165,7 +227,9 @@ int main(void)
         cmocka_unit_test(a_service_that_was_changed),
         cmocka_unit_test(an_ingress_for_each_export),
         cmocka_unit_test(an_ingress_of_the_default_class),
+        cmocka_unit_test(annotations_of_an_ingress_that_change),
         cmocka_unit_test(manifests_that_change),
+        cmocka_unit_test(numbers_beyond_doubles_are_exported_as_they_are),
         cmocka_unit_test(manifests_that_cannot_be),
     };
 

@@ -93,7 +93,8 @@ static void settings_reach_it(void **state)
 
     (void)state;
     paper_start(&p,
-                "{'image-pull-policy':'Always','image-pull-secrets':['a','b'],'resources':{'x':1},"
+                "{'image-pull-policy':'Always','image-pull-secrets':['a','b'],'resources':{'limits'"
+                ":{'x':1}},"
                 "'node-selector':{'n':'s'},'tolerations':[{'key':'t'}],'affinity':{'podAffinity':{}"
                 "},'pod-annotations':{'pa':'1','vmexport.io/made-for':'x'},'pod-labels':{'pl':'2'},"
                 "'priority-class':'high','run-as':'1:2','fs-group':3}",
@@ -103,7 +104,7 @@ static void settings_reach_it(void **state)
     assert_json("selector", json_at(pod, "spec.nodeSelector"), "{'n':'s'}");
     assert_json("tolerations", json_at(pod, "spec.tolerations"), "[{'key':'t'}]");
     assert_json("affinity", json_at(pod, "spec.affinity"), "{'podAffinity':{}}");
-    assert_json("resources", json_get(container_of(pod), "resources"), "{'x':1}");
+    assert_json("resources", json_get(container_of(pod), "resources"), "{'limits':{'x':1}}");
     assert_json("security", json_at(pod, "spec.securityContext"),
                 "{'runAsNonRoot':true,'runAsUser':1,'runAsGroup':2,'seccompProfile':{"
                 "'type':'RuntimeDefault'},'fsGroup':3}");
@@ -151,24 +152,12 @@ static void run_as(void **state)
     } rows[] = {
         {"none", NULL, NULL, -1, 107, 107, 0},
         {"a user", "1000:2000", NULL, -1, 1000, 2000, 0},
-        {"root", "0:0", NULL, -1, 107, 107, 0},
-        {"the group of root", "1000:0", NULL, -1, 107, 107, 0},
-        {"no group", "1000", NULL, -1, 107, 107, 0},
-        {"an empty group", "1000:", NULL, -1, 107, 107, 0},
-        {"more behind it", "1000:1000:1", NULL, -1, 107, 107, 0},
-        {"negative", "-5:7", NULL, -1, 107, 107, 0},
-        {"too large", "99999999999:1", NULL, -1, 107, 107, 0},
-        {"a word", "qemu", NULL, -1, 107, 107, 0},
-        {"empty", "", NULL, -1, 107, 107, 0},
+        {"the highest", "2147483647:2147483647", "2147483647", -1, 2147483647, 2147483647,
+         2147483647},
         {"a group for the files", NULL, "36", -1, 107, 107, 36},
         {"another than the setting's", NULL, "36", 5, 107, 107, 36},
         {"the setting's", NULL, NULL, 5, 107, 107, 5},
         {"the setting's none", NULL, NULL, 0, 107, 107, 0},
-        {"a word for a group", NULL, "kvm", -1, 107, 107, 0},
-        {"a word, and a setting", NULL, "kvm", 5, 107, 107, 5},
-        {"zero for a group", NULL, "0", 5, 107, 107, 5},
-        {"a group too large", NULL, "99999999999999999999", 5, 107, 107, 5},
-        {"a group with more behind it", NULL, "36x", 5, 107, 107, 5},
     };
 
     (void)state;
@@ -190,6 +179,98 @@ static void run_as(void **state)
             json_print(context, 0, &p.text);
             fail_msg("%s: %s", rows[i].name, str_get(&p.text));
         }
+    }
+}
+
+/* The kubelet changes nothing unless an fsGroup is asked for, and never a device; the container can
+ * write in no case. */
+static void read_only_but_for_the_kubelet_and_a_group(void **state)
+{
+    static const struct {
+        const char *mode, *fs_group;
+        bool want;
+    } rows[] = {
+        {"Filesystem", NULL, true},
+        {"Filesystem", "36", false},
+        {"Block", NULL, true},
+        {"Block", "36", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        cleanup_paper struct paper p;
+        cleanup_json struct json *export =
+            json_format("{'kind':'VirtualMachineExport','metadata':{'name':'e','annotations':{"
+                        "'vmexport.io/fs-group':%s}}}",
+                        rows[i].fs_group);
+        cleanup_json struct json *claim =
+            json_format("{'kind':'PersistentVolumeClaim','metadata':{'name':'disk'},'spec':{"
+                        "'volumeMode':%s}}",
+                        rows[i].mode);
+        const struct json *pod;
+
+        paper_start(&p, "{}", CLAIM);
+        paper_put(&p, export);
+        paper_put(&p, claim);
+        pod = pod_of(&p);
+        for (const struct json *v = json_first(json_at(pod, "spec.volumes")); v; v = json_next(v))
+            if (json_get(v, "persistentVolumeClaim") &&
+                json_bool(json_at(v, "persistentVolumeClaim.readOnly")) != rows[i].want)
+                fail_msg("%s, group %s", rows[i].mode, rows[i].fs_group);
+        for (const struct json *m = json_first(json_get(container_of(pod), "volumeMounts")); m;
+             m = json_next(m))
+            if (strcmp(json_text(m, "name"), "run"))
+                assert_true(json_bool(json_get(m, "readOnly")));
+    }
+}
+
+/* Nobody is run as another than was asked for. */
+static void annotations_that_cannot_be_read(void **state)
+{
+#define RUN_AS "vmexport.io/run-as"
+#define FS_GROUP "vmexport.io/fs-group"
+    static const struct {
+        const char *key, *value;
+    } rows[] = {
+        {RUN_AS, "0:0"},          {RUN_AS, "1000:0"},
+        {RUN_AS, "0:1000"},       {RUN_AS, "1000"},
+        {RUN_AS, "1000:"},        {RUN_AS, ":1000"},
+        {RUN_AS, "1:1:1"},        {RUN_AS, "-5:7"},
+        {RUN_AS, "+5:7"},         {RUN_AS, "1 : 2"},
+        {RUN_AS, "1:2 "},         {RUN_AS, "99999999999:1"},
+        {RUN_AS, "1:2147483648"}, {RUN_AS, "1:4294967296"},
+        {RUN_AS, "qemu"},         {RUN_AS, ""},
+        {FS_GROUP, "kvm"},        {FS_GROUP, "0"},
+        {FS_GROUP, "-1"},         {FS_GROUP, "99999999999999999999"},
+        {FS_GROUP, "36x"},        {FS_GROUP, "2147483648"},
+        {FS_GROUP, "4294967297"}, {FS_GROUP, "1.5"},
+        {FS_GROUP, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        cleanup_paper struct paper p;
+        cleanup_str struct str says = STR_INIT;
+        cleanup_json struct json *annotations = json_new_object(), *export = NULL;
+
+        json_set_string(annotations, rows[i].key, rows[i].value);
+        export = json_format("{'kind':'VirtualMachineExport','metadata':{'name':'e',"
+                             "'annotations':%j}}",
+                             annotations);
+        paper_start(&p, "{}", CLAIM);
+        paper_settle(&p, "before");
+        paper_put(&p, export);
+        assert_plan(&p, rows[i].value, "delete Pod virt-export-e",
+                    "Pending: Ready=False AnnotationInvalid, PVCReady=True PVCBound");
+        str_printf(&says, "the annotation %s of the export is '%s': make it ", rows[i].key,
+                   rows[i].value);
+        assert_says(rows[i].value, paper_message(&p), str_get(&says));
+        assert_says(rows[i].value, paper_message(&p), ", or take it away");
+        paper_settle(&p, rows[i].value);
+        json_put(annotations, rows[i].key, json_new_null());
+        json_put(json_edit(export, "metadata"), "annotations", json_copy(annotations));
+        paper_put(&p, export);
+        assert_plan(&p, rows[i].value, "create Pod virt-export-e", NULL);
     }
 }
 
@@ -302,10 +383,10 @@ static void replacements(void **state)
          "Terminated: Ready=False PodCompleted", 0},
         {"made for something else",
          "{'kind':'Pod','metadata':{'name':'virt-export-e','annotations':{'" MADE_FOR "':'x'}}}", 0,
-         "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
+         "delete Pod virt-export-e", "Pending: Ready=False PodTerminating", 0},
         {"it does not say what for",
          "{'kind':'Pod','metadata':{'name':'virt-export-e','annotations':null}}", 0,
-         "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
+         "delete Pod virt-export-e", "Pending: Ready=False PodTerminating", 0},
         {"made for something else, and on its way out",
          "{'kind':'Pod','metadata':{'name':'virt-export-e','deletionTimestamp':'x','annotations':"
          "null}}",
@@ -316,11 +397,11 @@ static void replacements(void **state)
          "Pending: Ready=False InUse", 7200},
         {"another token",
          TO_EXPORT("'spec':{'tokenSecretRef':'mine'}") "," SECRET("mine", "{'token':'YWJj'}"), 0,
-         "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
+         "delete Pod virt-export-e", "Pending: Ready=False PodTerminating", 0},
         {"another user",
          "{'kind':'VirtualMachineExport','metadata':{'name':'e','annotations':{"
          "'vmexport.io/run-as':'1:1'}}}",
-         0, "delete Pod virt-export-e", "Ready: Ready=True PodReady", 0},
+         0, "delete Pod virt-export-e", "Pending: Ready=False PodTerminating", 0},
         {"other labels",
          "{'kind':'VirtualMachineExport','metadata':{'name':'e','labels':{'x':'y'}}}", 0, "",
          "Ready: Ready=True PodReady", 0},
@@ -360,10 +441,23 @@ static void events_say_why(void **state)
     assert_string_equal(p.plan.steps[0].event.reason, "ExporterPodFailedOrCompleted");
     assert_string_equal(p.plan.steps[0].event.message,
                         "Exporter pod ns/virt-export-e is in phase Succeeded");
-    paper_add(&p, OWN_POD("{'phase':'Running'}"));
+    paper_add(&p, OWN_POD("{'phase':'Failed','reason':'Evicted','message':'low on memory'}"));
+    paper_look(&p);
+    assert_string_equal(p.plan.steps[0].event.message,
+                        "Exporter pod ns/virt-export-e is in phase Failed: Evicted: low on memory");
+    paper_add(&p, OWN_POD("{'phase':'Running','reason':null,'message':null}"));
+    paper_add(&p, "{'kind':'VirtualMachineExport','metadata':{'name':'e','annotations':{"
+                  "'vmexport.io/run-as':'1:1'}}}");
+    paper_look(&p);
+    assert_string_equal(p.plan.steps[0].event.reason, "ExporterPodOutdated");
+    assert_string_equal(p.plan.steps[0].event.message,
+                        "Exporter pod ns/virt-export-e was made for another user or group: the "
+                        "annotation vmexport.io/run-as or vmexport.io/fs-group has changed");
+    paper_add(&p, "{'kind':'VirtualMachineExport','metadata':{'name':'e','annotations':null}}");
     cache_touch(&p.cache, "ns/e", "u");
     paper_look(&p);
     assert_string_equal(p.plan.steps[0].event.reason, "ExporterPodOutdated");
+    assert_says("another state", p.plan.steps[0].event.message, "another state of them");
     assert_string_equal(p.plan.steps[0].uid,
                         json_text(paper_get(&p, "Pod", "virt-export-e"), "metadata.uid"));
     paper_add(&p, POD("p", "disk", "Running"));
@@ -403,6 +497,8 @@ int main(void)
         cmocka_unit_test(settings_reach_it),
         cmocka_unit_test(labels_of_the_export),
         cmocka_unit_test(run_as),
+        cmocka_unit_test(read_only_but_for_the_kubelet_and_a_group),
+        cmocka_unit_test(annotations_that_cannot_be_read),
         cmocka_unit_test(nodes),
         cmocka_unit_test(the_settings_affinity_counts),
         cmocka_unit_test(volumes_of_each_kind),

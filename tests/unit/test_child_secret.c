@@ -31,6 +31,11 @@ static void tokens(void **state)
         {"empty", NAMED "," SECRET("mine", "{'token':''}"),
          "create Service virt-export-e; certificate virt-export-tls-e", "TokenSecretInvalid",
          "the token in Secret ns/mine is empty"},
+        {"with a blank in it", NAMED "," SECRET("mine", "{'token':'YSBi'}"),
+         "create Service virt-export-e; certificate virt-export-tls-e", "TokenSecretInvalid",
+         "the token in Secret ns/mine has a blank or a control character in it, which no client "
+         "can "
+         "send: put one of letters and digits there"},
         {"made here, and emptied since",
          "{'kind':'Secret','metadata':{'name':'export-token-e','labels':{"
          "'app.kubernetes.io/managed-by':'vmexport-controller'},'ownerReferences':[{"
@@ -137,6 +142,41 @@ static void certificates(void **state)
     }
 }
 
+/* What the annotations do not tell is looked at when somebody else has written to the Secret. */
+static void certificates_that_somebody_changes(void **state)
+{
+    cleanup_paper struct paper p;
+
+    (void)state;
+    paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
+    paper_settle(&p, "made");
+    paper_look_once(&p);
+    assert_int_equal(p.plan.need, NEED_NOTHING);
+    paper_add(&p, SECRET("virt-export-tls-e", "{'tls.crt':'anVuaw=='}"));
+    paper_look_once(&p);
+    assert_int_equal(p.plan.need, NEED_CERTIFICATE);
+    assert_string_equal(p.plan.need_name, "virt-export-tls-e");
+    assert_null(p.plan.status);
+    assert_plan(&p, "another certificate", "certificate virt-export-tls-e",
+                "Ready: Ready=True PodReady" BOUND);
+    paper_settle(&p, "mended");
+    assert_string_equal(
+        json_string(
+            json_get(json_get(paper_get(&p, "Secret", "virt-export-tls-e"), "data"), "tls.crt")),
+        "eA==");
+    paper_look_once(&p);
+    assert_int_equal(p.plan.need, NEED_NOTHING);
+    paper_add(&p, TLS("'theirs':'x'"));
+    paper_look_once(&p);
+    assert_int_equal(p.plan.need, NEED_CERTIFICATE);
+    assert_plan(&p, "only an annotation", "", "Ready: Ready=True PodReady" BOUND);
+    paper_look_once(&p);
+    assert_int_equal(p.plan.need, NEED_NOTHING); /* asked for once */
+    cache_forget(&p.cache, "ns/e");              /* another controller, which knows nothing of it */
+    assert_plan(&p, "another controller", "", "Ready: Ready=True PodReady" BOUND);
+    assert_null(paper_memo(&p)->tls_version);
+}
+
 static void no_authority_yet(void **state)
 {
     cleanup_paper struct paper p;
@@ -155,9 +195,8 @@ static void no_authority_yet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens),
-        cmocka_unit_test(tokens_are_asked_for),
-        cmocka_unit_test(certificates),
+        cmocka_unit_test(tokens),           cmocka_unit_test(tokens_are_asked_for),
+        cmocka_unit_test(certificates),     cmocka_unit_test(certificates_that_somebody_changes),
         cmocka_unit_test(no_authority_yet),
     };
 

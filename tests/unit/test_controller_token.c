@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../../controller/token.h"
+#include "base/base64.h"
+#include "base/token_rule.h"
 #include "support.h"
 
 #include <ctype.h>
@@ -38,7 +40,13 @@ static void secrets_are_judged(void **state)
         {"{'data':{'token':'IHRva2VuCg=='}}", TOKEN_GOOD}, /* with white space around */
         {"{'data':{'token':'eA==','other':'eQ=='}}", TOKEN_GOOD},
         {"{'data':{'token':''}}", TOKEN_EMPTY},
-        {"{'data':{'token':'IAkNCg=='}}", TOKEN_EMPTY}, /* nothing but white space */
+        {"{'data':{'token':'IAkNCg=='}}", TOKEN_EMPTY},  /* nothing but white space */
+        {"{'data':{'token':'YSBi'}}", TOKEN_CHARACTERS}, /* "a b" */
+        {"{'data':{'token':'YQpi'}}", TOKEN_CHARACTERS}, /* a newline */
+        {"{'data':{'token':'YQBi'}}", TOKEN_CHARACTERS}, /* a NUL */
+        {"{'data':{'token':'AHNlY3JldA=='}}", TOKEN_CHARACTERS},
+        {"{'data':{'token':'YX9i'}}", TOKEN_CHARACTERS}, /* DEL */
+        {"{'data':{'token':'w6QsYg=='}}", TOKEN_GOOD},   /* no ASCII, and a comma */
         {"{'data':{'token':'?'}}", TOKEN_NO_KEY},
         {"{'data':{'token':1}}", TOKEN_NO_KEY},
         {"{'data':{'tokens':'eA=='}}", TOKEN_NO_KEY},
@@ -56,11 +64,28 @@ static void secrets_are_judged(void **state)
     }
 }
 
+/* The longest that the export pod reads, with what is around it. */
+static void long_tokens(void **state)
+{
+    (void)state;
+    for (size_t len = TOKEN_MAX - 1; len <= TOKEN_MAX + 1; len++) {
+        cleanup_str struct str text = STR_INIT, encoded = STR_INIT;
+        cleanup_json struct json *secret = NULL;
+
+        while (text.len < len)
+            str_putc(&text, text.len ? 'x' : '\n');
+        base64_encode(text.data, text.len, &encoded);
+        secret = json_format("{'data':{'token':%s}}", str_get(&encoded));
+        assert_int_equal(token_judge(secret), len <= TOKEN_MAX ? TOKEN_GOOD : TOKEN_LONG);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_are_made),
         cmocka_unit_test(secrets_are_judged),
+        cmocka_unit_test(long_tokens),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

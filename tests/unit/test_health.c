@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "health.h"
+#include "base/health.h"
 #include "support.h"
 
 #include <arpa/inet.h>

@@ -168,10 +168,14 @@ static void foreign_json(void **state)
         {"[\"\\u0000\",\"\\\\u0000\",\"\\\\\\u0000\"]",
          "[\"\xef\xbf\xbd\",\"\\\\u0000\",\"\\\\\xef\xbf\xbd\"]"},
         {"[9223372036854775807,-9223372036854775808,9007199254740991]",
-         "[\"9223372036854775807\",\"-9223372036854775808\",9007199254740991]"},
-        {"[1e999,1.5,1,9007199254740993]", "[\"1e999\",1.5,1,\"9007199254740993\"]"},
-        {"{\"9223372036854775807\":\"9223372036854775807\",\"n\":9223372036854775807}",
-         "{\"9223372036854775807\":\"9223372036854775807\",\"n\":\"9223372036854775807\"}"},
+         "[9223372036854775807,-9223372036854775808,9007199254740991]"},
+        {"[1e999,1.5,1,9007199254740993]", "[\"1e999\",1.5,1,9007199254740993]"},
+        {"{\"9223372036854775807\":\"9223372036854775807\",\"n\":9223372036854775807,"
+         "\"z\":\"\\u0000\"}",
+         "{\"9223372036854775807\":\"9223372036854775807\",\"n\":9223372036854775807,"
+         "\"z\":\"\xef\xbf\xbd\"}"},
+        {"[123456789012345678901,-123456789012345678901,-12345678901234567890]",
+         "[\"123456789012345678901\",\"-123456789012345678901\",-12345678901234567890]"},
         {"{\"a\":\"\\u0000", NULL},
         {"{\"a\":\"\\u0000\\", NULL},
         {"{\"a\":1,\"a\":\"\\u0000\"}", NULL},
@@ -183,7 +187,7 @@ static void foreign_json(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        cleanup_json struct json *json = kube_parse(rows[i].text, strlen(rows[i].text), &err);
+        cleanup_json struct json *json = kube_parse(rows[i].text, strlen(rows[i].text), NULL, &err);
         cleanup_str struct str out = STR_INIT;
 
         if (json)
@@ -193,6 +197,63 @@ static void foreign_json(void **state)
     }
 }
 
+static void arrays_that_nobody_reads(void **state)
+{
+    static const char *const unread[] = {"containers", "x", NULL};
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"{\"metadata\":{\"managedFields\":[{\"a\":[\"]\"]}],\"name\":\"n\"}}",
+         "{\"metadata\":{\"managedFields\":[],\"name\":\"n\"}}"},
+        {"{\"containers\":[{\"x\":[1]},2],\"y\":[3],\"x\":[[4],5]}",
+         "{\"containers\":[],\"y\":[3],\"x\":[]}"},
+        {"{\"containers\":{\"x\":1},\"myx\":[1],\"X\":[2]}",
+         "{\"containers\":{\"x\":1},\"myx\":[1],\"X\":[2]}"},
+        {"{\"a\":\"{\\\"x\\\":[1]\",\"x\":[]}", "{\"a\":\"{\\\"x\\\":[1]\",\"x\":[]}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        cleanup_json struct json *json =
+            kube_parse(rows[i].text, strlen(rows[i].text), unread, &err);
+        cleanup_str struct str out = STR_INIT;
+
+        assert_non_null(json);
+        json_print(json, 0, &out);
+        assert_string_equal(str_get(&out), rows[i].want);
+    }
+    assert_null(kube_parse("{\"x\":[1", 7, unread, &err));
+    assert_null(kube_parse("\":[1]", 6, unread, &err));
+}
+
+static bool is_seven(void *ctx, const char *ns, const char *name, const char *version)
+{
+    (void)ctx;
+    assert_string_equal(ns, "n");
+    assert_string_equal(name, "a");
+    return strcmp(version, "7") == 0;
+}
+
+#define VERSION(type, version) \
+    "{\"type\":\"" type "\",\"object\":{\"name\":\"" version "\",\"metadata\":{" \
+    "\"name\":\"a\",\"namespace\":\"n\",\"resourceVersion\":\"" version "\"}}}"
+
+/* What is known is not told again, but for its end. */
+static void known_events(void **state)
+{
+    static const char text[] = VERSION("ADDED", "6") VERSION("ADDED", "7") VERSION("MODIFIED", "7")
+        VERSION("MODIFIED", "8") VERSION("DELETED", "7") EVENT("ADDED", "b");
+    struct told told = {.text = STR_INIT};
+    struct kube_decoder *decoder = kube_decoder_new(tell, &told);
+
+    (void)state;
+    kube_decoder_spare(decoder, is_seven, NULL);
+    assert_int_equal(kube_decoder_feed(decoder, text, strlen(text), &err), 0);
+    assert_string_equal(str_get(&told.text), "ADDED 6;MODIFIED 8;DELETED 7;ADDED b;");
+    kube_decoder_free(decoder);
+    str_free(&told.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +261,8 @@ int main(void)
         cmocka_unit_test(the_callback_can_stop_it),
         cmocka_unit_test(long_objects),
         cmocka_unit_test(foreign_json),
+        cmocka_unit_test(arrays_that_nobody_reads),
+        cmocka_unit_test(known_events),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

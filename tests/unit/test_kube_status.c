@@ -94,6 +94,23 @@ static void a_version_that_is_too_large_is_told_by_its_cause(void **state)
         assert_int_equal(answer(504, texts[i], &err), KUBE_VERSION_TOO_LARGE);
 }
 
+/* As an API server answers a create in a namespace that is being deleted. */
+static void a_namespace_that_ends_is_told_by_its_cause(void **state)
+{
+    static const char text[] =
+        "{\"kind\":\"Status\",\"reason\":\"Forbidden\",\"code\":403,\"message\":\"pods \\\"p\\\" "
+        "is "
+        "forbidden: unable to create new content in namespace ns because it is being terminated\","
+        "\"details\":{\"name\":\"p\",\"kind\":\"pods\",\"causes\":[{\"reason\":"
+        "\"NamespaceTerminating\",\"message\":\"namespace ns is being terminated\",\"field\":"
+        "\"metadata.namespace\"}]}}";
+    struct err err;
+
+    (void)state;
+    assert_int_equal(answer(403, text, &err), KUBE_TERMINATING);
+    assert_non_null(strstr(err.msg, "(403 NamespaceTerminating)"));
+}
+
 static void causes_stand_in_for_a_message(void **state)
 {
     struct err err;
@@ -183,6 +200,7 @@ int main(void)
         cmocka_unit_test(the_reason_of_a_status_wins_over_the_code),
         cmocka_unit_test(without_a_reason_the_code_decides),
         cmocka_unit_test(a_version_that_is_too_large_is_told_by_its_cause),
+        cmocka_unit_test(a_namespace_that_ends_is_told_by_its_cause),
         cmocka_unit_test(causes_stand_in_for_a_message),
         cmocka_unit_test(other_bodies_are_quoted_in_part),
         cmocka_unit_test(a_long_message_leaves_the_reason_in),

@@ -330,6 +330,31 @@ static void the_watch_wins(void **state)
     assert_all("n/a=newer;n/b=x;");
 }
 
+static void versions_are_known(void **state)
+{
+    (void)state;
+    assert_false(kube_store_knows(store, "n", "a", "8"));
+    put("n/a=x@8");
+    put("b=x");
+    commit(kube_store_begin(store, "n", "c"), "n/c=x@9");
+    assert_true(kube_store_knows(store, "n", "a", "8"));
+    assert_true(kube_store_knows(store, "n", "c", "9"));
+    assert_false(kube_store_knows(store, "n", "a", "7"));
+    assert_false(kube_store_knows(store, "n", "a", "9"));
+    assert_false(kube_store_knows(store, "", "a", "8"));
+    assert_false(kube_store_knows(store, "", "b", ""));
+    assert_false(kube_store_knows(store, "", "b", "x"));
+    put("n/a=x@10");
+    assert_false(kube_store_knows(store, "n", "a", "8"));
+    assert_true(kube_store_knows(store, "n", "a", "10"));
+    kube_store_replace_begin(store); /* whatever comes now has to be put */
+    assert_false(kube_store_knows(store, "n", "a", "10"));
+    kube_store_replace_cancel(store);
+    assert_true(kube_store_knows(store, "n", "a", "10"));
+    remove_one("n/a@11");
+    assert_false(kube_store_knows(store, "n", "a", "10"));
+}
+
 /* Events may come later than the answer to a write that was made after them. */
 static void what_is_older_than_an_answer_is_passed_over(void **state)
 {
@@ -458,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_watch_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_older_than_an_answer_is_passed_over, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(versions_are_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_answer_is_newer_than_what_came_late_before_it, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_list_may_go_back, set_up, tear_down),

@@ -238,6 +238,27 @@ static void pairs_are_read_again(void **state)
     pki_pair_free(ca);
 }
 
+/* Byte for byte as OpenSSL writes the key itself: also those that begin with zeros. */
+static void issued_texts_are_a_pair(void **state)
+{
+    struct pki_pair *ca = a_ca(NOW, 90 * DAY);
+
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        cleanup_wipe struct str key = STR_INIT, again = STR_INIT;
+        cleanup_str struct str cert = STR_INIT;
+        struct pki_pair *read;
+
+        assert_int_equal(pki_issue(ca, names, COUNT(names), NOW, DAY, &cert, &key, &err), 0);
+        read = pki_pair_parse(str_get(&cert), str_get(&key), &err);
+        assert_non_null(read);
+        pki_pair_key(read, &again);
+        assert_string_equal(str_get(&key), str_get(&again));
+        pki_pair_free(read);
+    }
+    pki_pair_free(ca);
+}
+
 /* Keys of other kinds and spellings, as people bring their own CA. */
 static void foreign_cas_sign(void **state)
 {
@@ -474,6 +495,7 @@ int main(void)
         cmocka_unit_test(times_beyond_2050),
         cmocka_unit_test(a_name_too_long_for_a_ca),
         cmocka_unit_test(pairs_are_read_again),
+        cmocka_unit_test(issued_texts_are_a_pair),
         cmocka_unit_test(foreign_cas_sign),
         cmocka_unit_test(pairs_that_are_none),
         cmocka_unit_test(a_key_with_a_passphrase_does_not_ask),

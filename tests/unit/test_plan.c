@@ -82,7 +82,8 @@ static void objects_in_full(void **state)
     paper_look(&p);
     service = json_format("{'apiVersion':'v1','kind':'Service'," METADATA(
         "virt-export-e", "'a':'b',",
-        "'c':'d'") ",'spec':{'selector':{'kubevirt.io.virt-export-service':'e'},'ports':[{"
+        "'c':'d'") ",'spec':{'selector':{'kubevirt.io.virt-export-service':'e'},'"
+                   "publishNotReadyAddresses':true,'ports':[{"
                    "'name':'export','protocol':'TCP','port':443,'targetPort':8443}]}}");
     step = paper_step(&p, STEP_CREATE, KIND_SERVICE);
     assert_true(json_equal(step->object, service));
@@ -444,6 +445,21 @@ static void the_generation_rises_once_per_use(void **state)
     assert_generation(&p, "in use again", 4);
 }
 
+/* The news of a user and of its end come along with that of the pod that was made meanwhile. */
+static void an_outdated_pod_is_not_ready(void **state)
+{
+    cleanup_paper struct paper p;
+
+    (void)state;
+    paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
+    paper_settle(&p, "ready");
+    cache_touch(&p.cache, "ns/e", "u");
+    assert_plan(&p, "touched", "delete Pod virt-export-e", PENDING("PodTerminating") BOUND);
+    assert_null(json_first(json_get(p.plan.status, "links")));
+    paper_settle(&p, "replaced");
+    assert_string_equal(json_text(p.plan.status, "phase"), "Ready");
+}
+
 /* However many come and go, a status remembers the last few. */
 static void the_last_users_are_remembered(void **state)
 {
@@ -577,6 +593,7 @@ int main(void)
         cmocka_unit_test(names_taken),
         cmocka_unit_test(steps_that_fail),
         cmocka_unit_test(the_generation_rises_once_per_use),
+        cmocka_unit_test(an_outdated_pod_is_not_ready),
         cmocka_unit_test(the_last_users_are_remembered),
         cmocka_unit_test(deletions_come_first),
         cmocka_unit_test(an_old_status_is_not_believed),

@@ -94,6 +94,24 @@ static void flags(void **state)
     assert_string_equal(settings.context, "");
 }
 
+/* What may look wrong at first. */
+static void odd_values(void **state)
+{
+    (void)state;
+    loads("--external-host=[2001:db8::1]:8443", "--pod-labels={example.com/a_B.c: '', b: '1'}",
+          "--resources={limits: {cpu: 2, memory: 1.5Gi}, requests: {}}");
+    loads("--external-host=Exports.Example.com:443", "--namespace=1", "--cluster-domain=a.b-c.1");
+    loads("--external-host=192.0.2.1", "--health-address=[::1]:0", "--image-pull-policy=Never");
+    loads("--external-host=", "--ingress-class=", "--ingress-tls-secret=");
+    assert_null(settings.external_host);
+    assert_null(settings.ingress_class);
+    assert_null(settings.ingress_tls_secret);
+    loads("--priority-class=", "--identity=", "--run-as=2147483647:1");
+    assert_null(settings.priority_class);
+    assert_null(settings.identity);
+    assert_int_equal(settings.run_as_user, 2147483647);
+}
+
 static void the_file(void **state)
 {
     char flag[600];
@@ -149,6 +167,62 @@ static void wrong_flags(void **state)
         {"--tolerations={a: b}", NULL, "tolerations: must be a list"},
         {"--resources=[1]", NULL, "resources: must be a map"},
         {"--resources={a: ", NULL, "--resources: "},
+        {"--namespace=A_b", NULL,
+         "--namespace: must be a name of up to 63 small letters, digits and '-', a letter or digit "
+         "at both ends, not 'A_b'"},
+        {"--namespace=a.b", NULL, "--namespace: must be"},
+        {"--namespace=", NULL, "--namespace: must be"},
+        {"--namespace=-a", NULL, "--namespace: must be"},
+        {"--cluster-domain=a..b", NULL, "--cluster-domain: must be a name of small letters"},
+        {"--image=a b", NULL, "--image: must be the name of an image, without blanks, not 'a b'"},
+        {"--image=", NULL, "--image: must be"},
+        {"--image-pull-policy=always", NULL,
+         "--image-pull-policy: must be Always, IfNotPresent or Never, not 'always'"},
+        {"--image-pull-secrets=[{name: a}]", NULL, "--image-pull-secrets: must be a list of the"},
+        {"--resources={cpu: 1}", NULL, "--resources: must be a map of 'requests' and 'limits'"},
+        {"--resources={limits: {cpu: much}}", NULL, "not '{\"limits\":{\"cpu\":\"much\"}}'"},
+        {"--resources={limits: 1}", NULL, "--resources: must be"},
+        {"--node-selector={ssd: true}", NULL, "--node-selector: must be a map of labels"},
+        {"--tolerations=[a]", NULL, "--tolerations: must be a list of maps"},
+        {"--pod-labels={a: 1}", NULL, "--pod-labels: must be a map of labels"},
+        {"--pod-labels={a/b/c: x}", NULL, "--pod-labels: must be"},
+        {"--pod-labels={A.b/c: x}", NULL, "--pod-labels: must be"},
+        {"--pod-labels={a: 'x y'}", NULL, "--pod-labels: must be"},
+        {"--pod-labels={a: x-}", NULL, "--pod-labels: must be"},
+        {"--pod-labels={'': x}", NULL, "--pod-labels: must be"},
+        {"--pod-annotations={a: true}", NULL, "--pod-annotations: must be a map of annotations"},
+        {"--priority-class=High", NULL, "--priority-class: must be"},
+        {"--run-as=+1:2", NULL, "--run-as: must be uid:gid, both above 0, not '+1:2'"},
+        {"--run-as=1:2147483648", NULL, "--run-as: must be"},
+        {"--fs-group=0", NULL, "--fs-group: must be a group above 0, or -1 for none, not '0'"},
+        {"--external-host=https://h", NULL,
+         "--external-host: must be a host with or without a port, such as 'exports.example.com:"},
+        {"--external-host=h:0", NULL, "--external-host: must be"},
+        {"--external-host=h:65536", NULL, "--external-host: must be"},
+        {"--external-host=*.h", NULL, "--external-host: must be"},
+        {"--external-host=[h]", NULL, "--external-host: must be"},
+        {"--external-host=h/path", NULL, "--external-host: must be"},
+        {"--external=direct", "--external-host=h:443",
+         "--external-host: must be a name in small letters, without a port"},
+        {"--external=direct", "--external-host=192.0.2.1", "as it is the host of Ingresses"},
+        {"--proxy-service=1a", NULL, "--proxy-service: must be"},
+        {"--proxy-service=a.b", NULL, "--proxy-service: must be"},
+        {"--proxy-certificate=a_b", NULL, "--proxy-certificate: must be"},
+        {"--external-trust=me", NULL, "--external-trust: must be system or proxy, not 'me'"},
+        {"--ingress-class=a_b", NULL, "--ingress-class: must be"},
+        {"--ingress-tls-secret=a/b", NULL, "--ingress-tls-secret: must be"},
+        {"--ingress-annotations={'a b': c}", NULL, "--ingress-annotations: must be"},
+        {"--default-ttl=soon", NULL, "such as 2h or 90s, not 'soon'"},
+        {"--certificate-duration=60s", NULL,
+         "certificate-duration, ca-duration and ca-publish: certificates must be valid for"},
+        {"--ca-duration=200h", NULL, "ca-publish: the CA must be valid for at least twice"},
+        {"--lease-duration=10s", NULL, "--lease-duration: must be longer than lease-renew"},
+        {"--lease-duration=25h", NULL, "--lease-duration: must be 24h or less"},
+        {"--lease-retry=9s", NULL, "lease-renew: must be more than 1.2 times lease-retry"},
+        {"--health-address=nonsense", NULL,
+         "--health-address: must be an address to listen on, such as ':8080'"},
+        {"--health-address=:65536", NULL, "--health-address: must be"},
+        {"--identity=a b", NULL, "--identity: must be a text of up to 128 characters"},
     };
 
     (void)state;
@@ -175,6 +249,11 @@ static void wrong_files(void **state)
         {"run-as: 107\n", "run-as: must be uid:gid"},
         {"external: 1\n", "external: must be"},
         {"config: other.yaml\n", "no setting is named 'config'"},
+        {"image: a\n# workers: 1\npod-labels:\n  workers: b\n\nworkers: 0\n",
+         "config.yaml', line 6: workers: must be from 1 to 256, not '0'"},
+        {"'workers': 0\n", "config.yaml', line 1: workers: must be from 1"},
+        {"{workers: 0}\n", "config.yaml', workers: must be from 1"},
+        {"image: a\nworker: 3\n", "config.yaml', line 2: worker: no setting is named 'worker'"},
     };
     char flag[600];
 
@@ -231,8 +310,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(defaults),    TEST(flags),       TEST(the_file),
-        TEST(wrong_flags), TEST(wrong_files), TEST(what_is_printed),
+        TEST(defaults),    TEST(flags),           TEST(the_file),   TEST(wrong_flags),
+        TEST(wrong_files), TEST(what_is_printed), TEST(odd_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,7 +149,7 @@ static void changes(void **state)
         {"its content is another",
          "{'kind':'PersistentVolumeClaim','metadata':{'name':'disk'},'spec':{'volumeMode':"
          "'Filesystem'}}",
-         "delete Pod virt-export-e", "Ready: Ready=True PodReady" BOUND, "Ready"},
+         "delete Pod virt-export-e", "Pending: Ready=False PodTerminating" BOUND, "Ready"},
     };
 
     (void)state;

@@ -57,7 +57,19 @@ static void states_of_the_pod(void **state)
         {"ended", READY_BY("'phase':'Succeeded'"), "Terminated: Ready=False PodCompleted",
          "has ended and is replaced"},
         {"failed", READY_BY("'phase':'Failed'"), "Pending: Ready=False Unknown",
-         "Exporter pod ns/virt-export-e is in phase Failed"},
+         "Exporter pod ns/virt-export-e is in phase Failed; it is replaced"},
+        {"evicted",
+         READY_BY("'phase':'Failed','reason':'Evicted','message':'The node was low on memory.',"
+                  "'conditions':[{'type':'PodScheduled','status':'False','reason':'x'}]"),
+         "Pending: Ready=False Unknown",
+         "Exporter pod ns/virt-export-e is in phase Failed: Evicted: The node was low on memory.; "
+         "it "
+         "is replaced"},
+        {"not admitted", READY_BY("'phase':'Failed','reason':'UnexpectedAdmissionError'"),
+         "Pending: Ready=False Unknown", "is in phase Failed: UnexpectedAdmissionError; it is"},
+        {"its node is lost",
+         READY_BY("'phase':'Running','reason':'NodeLost','containerStatuses':[{'ready':false}]"),
+         "Pending: Ready=False Unknown", "cannot start: NodeLost; see the pod's events"},
         {"unknown", READY_BY("'phase':'Unknown'"), "Pending: Ready=False Unknown",
          "is in phase Unknown"},
         {"on its way out",

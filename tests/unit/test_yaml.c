@@ -196,6 +196,8 @@ static void numbers_stay_numbers(void **state)
     (void)state;
     assert_yaml("{\"a\":1e21,\"b\":1.5e-7,\"c\":-3,\"d\":9007199254740991}",
                 "a: 1.0e+21\nb: 1.5e-07\nc: -3\nd: 9007199254740991\n");
+    assert_yaml("{\"a\":9223372036854775807,\"b\":-9007199254740993}",
+                "a: 9223372036854775807\nb: -9007199254740993\n");
 }
 
 static void odd_strings_round_trip(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "listener.h"
-#include "base/cleanup.h"
+#include "cleanup.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -71,22 +71,41 @@ static int listen_first(const struct addrinfo *all)
     return -1;
 }
 
-int listener_open(const char *address, struct err *err)
+/* The caller frees what is found. */
+static int look_up(const char *address, struct addrinfo **found, struct err *err)
 {
     static const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
                                           .ai_socktype = SOCK_STREAM};
     cleanup_free char *text = strdup(address);
     const char *host, *port;
-    struct addrinfo *found;
-    int fd;
 
     if (!text)
         abort();
-    if (split_address(text, &host, &port) < 0 || getaddrinfo(host, port, &hints, &found) != 0)
+    if (split_address(text, &host, &port) < 0 || getaddrinfo(host, port, &hints, found) != 0)
         return err_set(err, ERR_INPUT,
                        "'%s' is no address to listen on: it must be like ':8080', "
                        "'127.0.0.1:8080' or '[::1]:8080'",
                        address);
+    return 0;
+}
+
+int listener_check(const char *address, struct err *err)
+{
+    struct addrinfo *found;
+
+    if (look_up(address, &found, err) < 0)
+        return -1;
+    freeaddrinfo(found);
+    return 0;
+}
+
+int listener_open(const char *address, struct err *err)
+{
+    struct addrinfo *found;
+    int fd;
+
+    if (look_up(address, &found, err) < 0)
+        return -1;
     fd = listen_first(found);
     if (fd < 0)
         err_errno(err, ERR_NONE, errno, "cannot listen on '%s'", address);

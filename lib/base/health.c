@@ -6,9 +6,9 @@
  * waits for is counted instead: each connection's socket and its timeout.
  */
 #include "health.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "listener.h"
+#include "log.h"
+#include "metrics.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

@@ -2,13 +2,13 @@
 /*
  * /healthz, /readyz and /metrics over plain HTTP, for the kubelet's probes
  * (https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/) and for
- * Prometheus. Served by a thread of its own, so that a controller that hangs can be told from one
+ * Prometheus. Served by a thread of its own, so that a program that hangs can be told from one
  * that works. What can be read there is no secret, and nothing can be changed.
  */
 #pragma once
 
-#include "base/err.h"
-#include "base/str.h"
+#include "err.h"
+#include "str.h"
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 /* A TCP socket to accept connections from, by an address as people write it. */
 #pragma once
 
-#include "base/err.h"
+#include "err.h"
 
 #include <stdint.h>
 
@@ -12,4 +12,6 @@
  * address makes no sense.
  */
 int listener_open(const char *address, struct err *err);
+/* Whether the address makes sense; ERR_INPUT as listener_open. */
+int listener_check(const char *address, struct err *err);
 uint16_t listener_port(int fd);
