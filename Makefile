@@ -38,7 +38,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(patsubst build/%,%,$@))
 
 # ---- sources: a handler is a file of fcgi/ with a main; everything else there is shared by them ----
-HANDLERS := raw gzip dir tar manifest ready index
+HANDLERS := raw gzip dir tar manifest ready index proxy
 HANDLER_SRC := $(HANDLERS:%=fcgi/%.c)
 SHARED_SRC := $(filter-out $(HANDLER_SRC),$(wildcard fcgi/*.c fcgi/stream/*.c)) $(wildcard lib/base/*.c)
 POD_SRC := $(wildcard lighttpd/*.c)
@@ -60,9 +60,9 @@ UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 SHIM := $(B)/tests/http/fault.so
 
-.PHONY: FORCE all help deps deps-test deps-bench run run-controller test asan-test tsan-test unit-test http-test \
-	controller-test coverage fuzz-smoke format format-check lint bench bench-controller install clean programs \
-	test-programs fuzzers
+.PHONY: FORCE all help deps deps-test deps-image deps-bench run run-controller test asan-test tsan-test unit-test http-test \
+	controller-test helm-test helm-golden image-test e2e coverage fuzz-smoke format format-check lint bench bench-proxy bench-controller install image clean programs \
+	test-programs fuzzers cluster cluster-down
 .SECONDARY:
 all: programs
 
@@ -72,7 +72,9 @@ help:
 deps: ## install the Debian packages that building and running need
 	$(Q)tools/deps run
 deps-test: ## the same for the tests
-	$(Q)tools/deps run test cluster
+	$(Q)tools/deps run test image cluster node
+deps-image: ## the same for the image
+	$(Q)tools/deps run image
 deps-bench:
 	$(Q)tools/deps run test bench
 
@@ -107,6 +109,10 @@ $(B)/fcgi/%: $(B)/fcgi/%.o $(SHARED)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
+$(B)/fcgi/proxy: $(B)/fcgi/proxy.o $(EXPORT) $(SHARED)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS_kube) $(LDLIBS)
+
 $(B)/lighttpd/pod: $(B)/lighttpd/pod.o $(B)/libpod.a $(SHARED)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS)
@@ -138,7 +144,7 @@ run-controller: ## try the controller with a Kubernetes API of its own, until Ct
 	$(Q)$(MAKE) --no-print-directory programs
 	$(Q)tools/run-controller $(B)
 
-test: deps-test ## every test of the project: gates, unit, http, controller, fuzzers, ASan+UBSan, TSan
+test: deps-test ## every test of the project: gates, unit, http, controller, chart, fuzzers, ASan+UBSan, TSan, trixie, image, e2e
 	$(Q)tests/run all
 
 unit-test: deps-test ## the unit tests, in VARIANT (release, asan, tsan, clang)
@@ -149,6 +155,15 @@ controller-test: deps-test ## the controller's tests against a real API server, 
 	$(Q)tests/run controller
 asan-test: deps-test ## all tests under ASan and UBSan
 	$(Q)tests/run asan
+helm-test: deps-test ## the tests of the chart, with Helm 3 and 4
+	$(Q)tests/run helm
+helm-golden: ## renew what is made from the chart: golden renders, README's table of values
+	$(Q)tests/helm/renew
+image-test: deps-test ## the tests of the image, which build it
+	$(Q)tests/run image
+e2e: image ## image and chart of the tree on a real cluster of one node, which is started for it and removed; as root
+	$(Q)tools/deps run test cluster node
+	$(Q)tests/run e2e
 tsan-test: deps-test ## the threaded parts under TSan
 	$(Q)tests/run tsan
 
@@ -163,6 +178,10 @@ fuzzers: $(FUZZERS)
 bench: deps-bench ## measure beside a Go peer (tests/bench/README.md)
 	$(Q)$(MAKE) --no-print-directory programs
 	$(Q)tests/bench/run $(B)
+
+bench-proxy: deps-bench ## measure the export proxy beside a Go peer (tests/bench/README.md)
+	$(Q)$(MAKE) --no-print-directory programs
+	$(Q)tests/bench/proxy $(B)
 
 bench-controller: ## measure the controller with thousands of exports (tests/bench/README.md)
 	$(Q)tools/deps run cluster
@@ -180,7 +199,17 @@ lint: ## clang-tidy over the sources
 install: programs ## into DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/libexec/vmexport $(DESTDIR)$(PREFIX)/share/vmexport
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/libexec/vmexport
-	install -m 644 lighttpd/export.conf $(DESTDIR)$(PREFIX)/share/vmexport
+	install -m 644 lighttpd/*.conf $(DESTDIR)$(PREFIX)/share/vmexport
+
+image: deps-image ## the container image as an OCI archive, without a container engine (images/README.md)
+	$(Q)images/build
+
+cluster: image ## a real Kubernetes of one node on this machine, with the product from the tree (tests/cluster/README.md)
+	$(Q)tools/deps run cluster node
+	$(Q)tests/cluster/cluster up
+	$(Q)tests/cluster/cluster install
+cluster-down: ## end it and remove every trace of it
+	$(Q)tests/cluster/cluster down
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -16,16 +16,15 @@ enum {
     FCGI_STDOUT = 6,
     RECORD_HEADER = 8,
     /*
-     * lighttpd takes all that the socket holds at once, and what is more than it keeps in memory goes through a
-     * temporary file, which costs as much as encrypting it. So the socket holds some 60 KiB: three records
-     * that were written, of which one is sent while the next is taken, or one that came by sendfile. The kernel
-     * doubles the buffer's size and counts its own overhead in, which is less for pages of a file.
+     * lighttpd keeps 64 KiB of an answer in memory, and what comes beyond goes through a temporary
+     * file, which costs as much as encrypting it. So there is never more than one record in the
+     * socket: the next is written when poll(2) says that a quarter of the buffer at most is taken.
+     * A record is what lighttpd takes by one read. The kernel doubles the buffer's size, and counts
+     * its own overhead in, which is less for pages of a file.
      */
-    RECORD_MAX = 20480,
-    SEND_BUFFER = 32768,
+    SEND_BUFFER = 98304,
     FILE_RECORD_MAX = 61440,
     FILE_SEND_BUFFER = 20480,
-    RECORDS_PER_WRITE = 16,
 };
 
 static const struct {
@@ -44,7 +43,9 @@ static const struct {
     {412, "Precondition Failed"},
     {416, "Range Not Satisfiable"},
     {500, "Internal Server Error"},
+    {502, "Bad Gateway"},
     {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
 };
 
 static const char *reason_of(int status)
@@ -52,8 +53,7 @@ static const char *reason_of(int status)
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
         if (reasons[i].status == status)
             return reasons[i].reason;
-    assert(!"a status without a reason phrase");
-    return "";
+    return ""; /* of an export behind the proxy */
 }
 
 static void set_send_buffer(int fd, int size)
@@ -101,30 +101,38 @@ static void record_header(uint8_t *header, uint16_t id, size_t len)
     header[7] = 0;
 }
 
-/* Sends bytes as records, up to RECORDS_PER_WRITE of them by one system call. */
+/* Waits until the last record was taken, or the client has left, which the write then finds. */
+static void wait_for_room(int fd)
+{
+    struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+
+    while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
+        continue;
+}
+
+static int send_record(struct response *res, const uint8_t *data, size_t len, struct err *err)
+{
+    uint8_t header[RECORD_HEADER];
+    struct iovec iov[2] = {{header, RECORD_HEADER}, {(void *)(uintptr_t)data, len}};
+
+    record_header(header, res->id, len);
+    wait_for_room(res->fd);
+    return io_writev(res->fd, iov, 2, err);
+}
+
 static int send_bytes(struct response *res, const uint8_t *data, size_t len, struct err *err)
 {
-    uint8_t headers[RECORDS_PER_WRITE][RECORD_HEADER];
-    struct iovec iov[2 * RECORDS_PER_WRITE];
+    struct iovec all = {(void *)(uintptr_t)data, len};
 
+    if (!res->id)
+        return io_writev(res->fd, &all, 1, err);
     while (len) {
-        int count = 0;
+        size_t part = len < RESPONSE_RECORD ? len : RESPONSE_RECORD;
 
-        if (!res->id) {
-            iov[count++] = (struct iovec){(void *)(uintptr_t)data, len};
-            len = 0;
-        }
-        for (int i = 0; i < RECORDS_PER_WRITE && len; i++) {
-            size_t part = len < RECORD_MAX ? len : RECORD_MAX;
-
-            record_header(headers[i], res->id, part);
-            iov[count++] = (struct iovec){headers[i], RECORD_HEADER};
-            iov[count++] = (struct iovec){(void *)(uintptr_t)data, part};
-            data += part;
-            len -= part;
-        }
-        if (io_writev(res->fd, iov, count, err) < 0)
+        if (send_record(res, data, part, err) < 0)
             return -1;
+        data += part;
+        len -= part;
     }
     return 0;
 }

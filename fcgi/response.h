@@ -17,6 +17,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Bytes of a body that go to lighttpd at once: its one read of 60 KiB, less the record's header. */
+enum { RESPONSE_RECORD = 61432 };
+
 struct response {
     int fd;      /* FastCGI connection or standard output; not owned */
     uint16_t id; /* FastCGI request id, 0 for plain CGI */

@@ -8,6 +8,7 @@
  */
 #include "token.h"
 #include "base/io.h"
+#include "base/token_rule.h"
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
@@ -28,25 +29,34 @@ static const char *token_file(void)
     return path ? path : "/token/token";
 }
 
+static int take_token(const struct str *text, struct str *token, struct err *err)
+{
+    const char *start;
+    size_t len;
+
+    switch (token_rule(str_get(text), text->len, &start, &len)) {
+    case TOKEN_RULE_KEPT:
+        str_append(token, start, len);
+        return 0;
+    case TOKEN_RULE_CHARACTERS:
+        return err_set(err, ERR_UNAVAILABLE,
+                       "the token in the file '%s' has a blank or a control character in it",
+                       token_file());
+    case TOKEN_RULE_EMPTY:
+    case TOKEN_RULE_LONG: /* which reading it has refused */
+        break;
+    }
+    return err_set(err, ERR_UNAVAILABLE, "the token file '%s' is empty", token_file());
+}
+
 int token_read(struct str *token, struct err *err)
 {
     cleanup_str struct str text = STR_INIT;
-    const char *start;
-    size_t len;
     int rc;
 
     rc = io_read_file(token_file(), TOKEN_MAX, &text, err);
-    if (rc == 0) {
-        start = str_get(&text);
-        start += strspn(start, BLANKS);
-        len = strlen(start);
-        while (len && is_blank(start[len - 1]))
-            len--;
-        if (len)
-            str_append(token, start, len);
-        else
-            rc = err_set(err, ERR_UNAVAILABLE, "the token file '%s' is empty", token_file());
-    }
+    if (rc == 0)
+        rc = take_token(&text, token, err);
     if (text.data)
         OPENSSL_cleanse(text.data, text.len);
     if (rc < 0) {

@@ -7,15 +7,12 @@
 
 #include "request.h"
 
-/* The longest token that is looked at; a longer file is an error, a longer value is wrong. */
-enum { TOKEN_MAX = 4096 };
-
 /* The name of the header and of the query parameter. */
 #define TOKEN_NAME "x-kubevirt-export-token"
 
 /*
  * Reads the token file with the blanks around the token taken off. ERR_UNAVAILABLE when it is
- * missing, unreadable or empty: without a token nobody gets in. The file is read at each call, as a
+ * missing, unreadable or no token (base/token_rule.h): without a token nobody gets in. The file is read at each call, as a
  * secret is replaced without a restart.
  */
 int token_read(struct str *token, struct err *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The export pod's first process. It starts the handlers, each with its listening socket as
+ * The first process of an export pod, and of the proxy. It starts the handlers, each with its listening socket as
  * descriptor 0 (FastCGI 1.0 §2.2), and the web server; starts again what dies; and ends when told
  * to, after the last download.
  *
@@ -37,10 +37,6 @@ enum {
     USAGE = 2,          /* exit status */
 };
 
-static const char *const handler_names[] = {"raw",      "gzip",  "dir",  "tar",
-                                            "manifest", "ready", "index"};
-enum { HANDLERS = sizeof(handler_names) / sizeof(handler_names[0]) };
-
 enum stage {
     SERVING,
     DRAINING, /* downloads finish */
@@ -52,9 +48,9 @@ struct pod {
     struct settings settings;
     struct certificate certificate;
     struct web web;
-    struct process handler[HANDLERS];
-    struct str handler_path[HANDLERS];
-    struct str socket_path[HANDLERS];
+    struct process handler[SETTINGS_HANDLERS];
+    struct str handler_path[SETTINGS_HANDLERS];
+    struct str socket_path[SETTINGS_HANDLERS];
     int listener;
     int signals;
     enum stage stage;
@@ -94,22 +90,20 @@ static int prepare_run_dir(const char *run_dir, struct err *err)
 
 static int prepare_handler(struct pod *pod, size_t i, struct err *err)
 {
+    const char *name = pod->settings.handler[i];
     struct str *program = &pod->handler_path[i], *path = &pod->socket_path[i];
     int fd;
 
-    str_printf(program, "%s/%s", pod->settings.handler_dir, handler_names[i]);
-    str_printf(path, "%s/%s.sock", pod->settings.run_dir, handler_names[i]);
+    str_printf(program, "%s/%s", pod->settings.handler_dir, name);
+    str_printf(path, "%s/%s.sock", pod->settings.run_dir, name);
     if (access(str_get(program), X_OK) < 0)
         return err_errno(err, ERR_NONE, errno, "VMEXPORT_HANDLER_DIR: cannot execute '%s'",
                          str_get(program));
     fd = sockets_listen_unix(str_get(path), err);
     if (fd < 0)
         return -1;
-    pod->handler[i] = (struct process){.name = handler_names[i],
-                                       .argv = {str_get(program)},
-                                       .input = fd,
-                                       .errors = -1,
-                                       .listener = -1};
+    pod->handler[i] = (struct process){
+        .name = name, .argv = {str_get(program)}, .input = fd, .errors = -1, .listener = -1};
     return 0;
 }
 
@@ -131,7 +125,7 @@ static int prepare(struct pod *pod, struct err *err)
     pod->listener = sockets_listen_tcp(settings->address, settings->port, &port, err);
     if (pod->listener < 0)
         return -1;
-    for (size_t i = 0; i < HANDLERS; i++)
+    for (size_t i = 0; i < pod->settings.handlers; i++)
         if (prepare_handler(pod, i, err) < 0)
             return -1;
     web_init(&pod->web, settings->lighttpd, settings->conf, pod->listener);
@@ -211,7 +205,7 @@ static int start_handlers(struct pod *pod, int most)
     int64_t now = process_clock_ms(), wait = most;
     struct err err;
 
-    for (size_t i = 0; i < HANDLERS; i++) {
+    for (size_t i = 0; i < pod->settings.handlers; i++) {
         struct process *handler = &pod->handler[i];
 
         if (handler->due_ms >= 0 && now >= handler->due_ms && process_start(handler, &err) < 0)
@@ -251,7 +245,7 @@ static void reap(struct pod *pod)
             web_drain(&pod->web);
             pod->stage = CUTTING;
         }
-        for (size_t i = 0; rc == 0 && i < HANDLERS; i++)
+        for (size_t i = 0; rc == 0 && i < pod->settings.handlers; i++)
             if (pod->handler[i].pid == pid)
                 handler_ended(pod, &pod->handler[i], status);
     }
@@ -281,7 +275,7 @@ static void take_signals(struct pod *pod)
 
 static bool handlers_run(const struct pod *pod)
 {
-    for (size_t i = 0; i < HANDLERS; i++)
+    for (size_t i = 0; i < pod->settings.handlers; i++)
         if (pod->handler[i].pid)
             return true;
     return false;
@@ -289,7 +283,7 @@ static bool handlers_run(const struct pod *pod)
 
 static void signal_handlers(struct pod *pod, int signo)
 {
-    for (size_t i = 0; i < HANDLERS; i++) {
+    for (size_t i = 0; i < pod->settings.handlers; i++) {
         process_signal(&pod->handler[i], signo);
         pod->handler[i].due_ms = -1;
     }
@@ -338,7 +332,7 @@ static void run(struct pod *pod)
         }
     }
     web_copy_logs(&pod->web);
-    for (size_t i = 0; i < HANDLERS; i++)
+    for (size_t i = 0; i < pod->settings.handlers; i++)
         unlink(str_get(&pod->socket_path[i]));
 }
 

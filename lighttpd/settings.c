@@ -20,6 +20,7 @@ enum setting {
     LIGHTTPD,
     HANDLER_DIR,
     CONF,
+    HANDLERS,
     VOLUMES,
     TOKEN_FILE,
     PREFIX,
@@ -49,6 +50,8 @@ static const struct {
                      0},
     [CONF] = {"VMEXPORT_LIGHTTPD_CONF", NULL,
               "default: ../../share/vmexport/export.conf from pod's directory", 0},
+    [HANDLERS] = {"VMEXPORT_HANDLERS", "raw gzip dir tar manifest ready index",
+                  "those to start; of the proxy: proxy ready", 0},
     [VOLUMES] = {"VMEXPORT_VOLUMES", NULL, "for the handlers: lines of NAME CONTENT IDENTITY PATH",
                  0},
     [TOKEN_FILE] = {"VMEXPORT_TOKEN_FILE", "/token/token", "for the handlers: who knows it gets in",
@@ -114,6 +117,27 @@ static int set_places(struct err *err)
     return 0;
 }
 
+/* Takes the list apart. A name is a program's and a socket's, so it is letters only. */
+static int read_handlers(struct settings *settings, struct err *err)
+{
+    const char *text = getenv(table[HANDLERS].name);
+
+    for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+        size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+
+        if (!len || len >= SETTINGS_NAME || (text[len] && text[len] != ' ') ||
+            settings->handlers == SETTINGS_HANDLERS)
+            return err_set(err, ERR_INPUT,
+                           "%s must be up to %d names of handlers with blanks between, not '%s'",
+                           table[HANDLERS].name, SETTINGS_HANDLERS, getenv(table[HANDLERS].name));
+        memcpy(settings->handler[settings->handlers++], text, len);
+        text += len;
+    }
+    if (!settings->handlers)
+        return err_set(err, ERR_INPUT, "%s names no handler", table[HANDLERS].name);
+    return 0;
+}
+
 /* The handlers read the volumes; but none of them could start, and the pod is the one to say so. */
 static int check_volumes(struct err *err)
 {
@@ -149,5 +173,5 @@ int settings_read(struct settings *settings, struct err *err)
         .port = (uint16_t)port,
         .grace_ms = grace * 1000,
     };
-    return 0;
+    return read_handlers(settings, err);
 }

@@ -5,7 +5,10 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
+
+enum { SETTINGS_HANDLERS = 16, SETTINGS_NAME = 16 };
 
 struct settings {
     const char *cert_file;
@@ -17,10 +20,12 @@ struct settings {
     const char *conf;
     uint16_t port;
     int64_t grace_ms;
+    char handler[SETTINGS_HANDLERS][SETTINGS_NAME];
+    size_t handlers;
 };
 
 /*
- * Reads the environment and sets in it what was not set, so that export.conf finds it. The strings
+ * Reads the environment and sets in it what was not set, so that lighttpd finds it. The strings
  * are the environment's. ERR_INPUT names the variable whose value makes no sense.
  */
 int settings_read(struct settings *settings, struct err *err);

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-/* Connections that may wait: as many as the server takes at all (export.conf, max-connections). */
+/* Connections that may wait: as many as the server takes at all (common.conf, max-connections). */
 enum { BACKLOG = 1024 };
 
 union address {

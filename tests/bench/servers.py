@@ -68,9 +68,9 @@ class Site:
 class Server:
     """A running server. Both kinds are made anew for each row, so that one row's memory is not another's."""
 
-    def __init__(self, name, site, command, environment, port):
+    def __init__(self, name, site, command, environment, port, path="", address="127.0.0.1"):
         self.name = name
-        self.url = f"https://127.0.0.1:{port}"
+        self.url = f"https://{address}:{port}{path}"
         self._site = site
         self._log = open(site.path(f"{name}.log"), "ab+")
         self._process = subprocess.Popen(command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,

@@ -369,7 +369,8 @@ class Fixtures:
             return path
         if name not in self.made:
             make = self.module.get("make_" + name)
-            self.made[name] = make(self) if make else getattr(self, "make_" + name)()
+            own = make and make.__module__ == self.module["__name__"]      # and not one of here that the file imports
+            self.made[name] = make(self) if own else getattr(self, "make_" + name)()
         return self.made[name]
 
     def make_disk(self):

@@ -57,7 +57,7 @@ def cpu_seconds(pod):
 
 
 def setting(name):
-    with open(REPO + "/lighttpd/export.conf", encoding="utf-8") as f:
+    with open(REPO + "/lighttpd/common.conf", encoding="utf-8") as f:
         return int(re.search(rf'(?m)^\s*"?{re.escape(name)}"? *=>? *(\d+)', f.read())[1])
 
 

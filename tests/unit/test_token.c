@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/token_rule.h"
 #include "support.h"
 #include "token.h"
 
@@ -131,6 +132,30 @@ static void without_a_token_nobody_gets_in(void **state)
     rmdir(scratch_path("token"));
 }
 
+/* Not even whoever sends the very same. */
+static void a_token_that_nobody_can_send_lets_nobody_in(void **state)
+{
+    static const struct {
+        const char *content;
+        size_t len;
+        const char *sent;
+    } rows[] = {
+        {"one two", 7, "one two"}, {"one\ttwo\n", 8, "one\ttwo"}, {"one\ntwo", 7, "one\ntwo"},
+        {"one\0two", 7, "one"},    {"one\0", 4, "one"},           {"\0one", 4, "one"},
+        {"one\x7f", 4, "one\x7f"}, {"\x01", 1, "\x01"},
+    };
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        scratch_write("token", rows[i].content, rows[i].len);
+        assert_int_equal(check(rows[i].sent, NULL, &err), -1);
+        assert_int_equal(err.class, ERR_UNAVAILABLE);
+        assert_non_null(strstr(err.msg, "has a blank or a control character in it"));
+        assert_null(strstr(err.msg, "one"));
+    }
+}
+
 static void the_longest_token(void **state)
 {
     static char token[TOKEN_MAX + 2];
@@ -186,6 +211,7 @@ int main(void)
         cmocka_unit_test(a_header_that_came_twice),
         cmocka_unit_test(a_token_with_a_comma),
         cmocka_unit_test(without_a_token_nobody_gets_in),
+        cmocka_unit_test(a_token_that_nobody_can_send_lets_nobody_in),
         cmocka_unit_test(the_longest_token),
         cmocka_unit_test(a_replaced_token_counts_at_once),
         cmocka_unit_test(messages_do_not_have_the_token),

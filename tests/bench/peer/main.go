@@ -147,6 +147,8 @@ func main() {
 	cert := flag.String("cert", "", "certificate `file`")
 	key := flag.String("key", "", "key `file`")
 	tokenFile := flag.String("token-file", "", "`file` with the token")
+	upstream := flag.String("upstream", "", "`URL` of an export to be a reverse proxy for, instead of serving volumes")
+	ca := flag.String("ca", "", "`file` with the CA of the upstream")
 	flag.Var(served, "volume", "`NAME=PATH`; can be given several times")
 	flag.Parse()
 
@@ -154,6 +156,13 @@ func main() {
 		Addr:      *address,
 		Handler:   handler(served, *tokenFile),
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if *upstream != "" {
+		var err error
+		if server.Handler, err = reverseProxy(*upstream, *ca); err != nil {
+			log.Fatal(err)
+		}
+		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // no HTTP/2
 	}
 	if err := server.ListenAndServeTLS(*cert, *key); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
