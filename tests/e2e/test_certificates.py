@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates are renewed while disks are downloaded. tests/e2e/run has them renewed after three minutes (CERTIFICATES)."""
+import e2e
+from e2e import Download, check, equal, eventually, sha256, uid
+
+RENEWED = 180 + 120     # seconds: two thirds of its life, and what a kubelet may take
+SLOWLY = ("--limit-rate", "70k")
+
+
+def shown(w, address, name):
+    """The certificate that a server of the cluster shows."""
+    return w.node.machine.run("curl", "--silent", "--insecure", "--output", "/dev/null", "--write-out", "%{certs}", "--connect-to", f"::{address}:8443", f"https://{name}/")
+
+
+def test_certificates_are_renewed_under_a_running_download(w, tmp):
+    download = Download(w, tmp, *SLOWLY)
+    pod, name = w.pod(), w.formats()["raw"].split("/")[2]
+    before = shown(w, pod["status"]["podIP"], name)
+    check("BEGIN CERTIFICATE" in before, before)
+    eventually(lambda: shown(w, pod["status"]["podIP"], name) != before, "the pod shows another certificate", RENEWED)
+    again = w.fetch(w.formats(where="external")["raw"], tmp + "/again.img")
+    equal(sha256(again), sha256(download.image), "a download after it, the certificates verified")
+    download.finish()
+    equal(uid(w.pod()), uid(pod), "the pod")
+
+
+e2e.main(globals())
