@@ -7,8 +7,9 @@
  * The sockets belong to this process and are never closed before the end: a connection that comes
  * while a handler is started again waits in the socket's queue.
  *
- * Ends: SIGTERM or SIGINT → no new connections, wait for the web server's generations (at most the
- * grace period) → stop the handlers → exit 0, or 1 when downloads were cut.
+ * Ends: SIGTERM or SIGINT → no new connections, wait for the web server's generations and then for
+ * what is still in the kernel's buffers (at most the grace period) → stop the handlers → exit 0, or 1
+ * when downloads were cut.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -32,6 +33,7 @@
 #include <unistd.h>
 
 enum {
+    FLUSH_MS = 100,     /* how often it is looked whether all has arrived */
     TICK_MS = 1000,     /* how often the certificate is looked at */
     STOP_MS = 5 * 1000, /* from SIGTERM to SIGKILL, for a process that has nothing left to do */
     USAGE = 2,          /* exit status */
@@ -40,6 +42,7 @@ enum {
 enum stage {
     SERVING,
     DRAINING, /* downloads finish */
+    FLUSHING, /* ... and the last of them is on its way: the network must not end before */
     CUTTING,  /* the grace period is over: the web server is told to drop them */
     STOPPING, /* no web server is left, the handlers end */
 };
@@ -53,6 +56,7 @@ struct pod {
     struct str socket_path[SETTINGS_HANDLERS];
     int listener;
     int signals;
+    uint16_t port;
     enum stage stage;
     int64_t deadline_ms; /* of the stage */
     bool failed;
@@ -110,7 +114,6 @@ static int prepare_handler(struct pod *pod, size_t i, struct err *err)
 static int prepare(struct pod *pod, struct err *err)
 {
     const struct settings *settings = &pod->settings;
-    uint16_t port;
 
     if (settings_read(&pod->settings, err) < 0)
         return -1;
@@ -122,14 +125,14 @@ static int prepare(struct pod *pod, struct err *err)
     certificate_init(&pod->certificate, settings->cert_file, settings->key_file);
     if (certificate_poll(&pod->certificate, err) < 0 || prepare_run_dir(settings->run_dir, err) < 0)
         return -1;
-    pod->listener = sockets_listen_tcp(settings->address, settings->port, &port, err);
+    pod->listener = sockets_listen_tcp(settings->address, settings->port, &pod->port, err);
     if (pod->listener < 0)
         return -1;
     for (size_t i = 0; i < pod->settings.handlers; i++)
         if (prepare_handler(pod, i, err) < 0)
             return -1;
     web_init(&pod->web, settings->lighttpd, settings->conf, pod->listener);
-    log_info("serving on %s port %u, certificate valid until %s", settings->address, port,
+    log_info("serving on %s port %u, certificate valid until %s", settings->address, pod->port,
              pod->certificate.not_after);
     return 0;
 }
@@ -289,6 +292,18 @@ static void signal_handlers(struct pod *pod, int signo)
     }
 }
 
+/* Whether all that was sent has arrived, or there is no time left for it. */
+static bool flushed(struct pod *pod, int64_t now)
+{
+    if (!sockets_unsent(pod->port))
+        return true;
+    if (now < pod->deadline_ms)
+        return false;
+    log_warning("the grace period is over: the end of downloads was cut");
+    pod->failed = true;
+    return true;
+}
+
 /* Goes from stage to stage; false when the last one is over. */
 static bool advance(struct pod *pod)
 {
@@ -303,7 +318,10 @@ static bool advance(struct pod *pod)
     }
     if (pod->stage == CUTTING && now >= pod->deadline_ms)
         web_signal(&pod->web, SIGKILL);
-    if ((pod->stage == DRAINING || pod->stage == CUTTING) && !web_runs(&pod->web)) {
+    if (pod->stage == DRAINING && !web_runs(&pod->web))
+        pod->stage = FLUSHING;
+    if ((pod->stage == FLUSHING && flushed(pod, now)) ||
+        (pod->stage == CUTTING && !web_runs(&pod->web))) {
         signal_handlers(pod, SIGTERM);
         pod->stage = STOPPING;
         pod->deadline_ms = now + STOP_MS;
@@ -320,7 +338,8 @@ static void run(struct pod *pod)
     while (advance(pod)) {
         struct pollfd fds[1 + WEB_MAX] = {{.fd = pod->signals, .events = POLLIN}};
         size_t count = 1 + web_poll_fds(&pod->web, fds + 1);
-        int wait = web_tick(&pod->web, start_handlers(pod, TICK_MS));
+        int wait =
+            web_tick(&pod->web, start_handlers(pod, pod->stage == FLUSHING ? FLUSH_MS : TICK_MS));
 
         if (poll(fds, count, wait) < 0 && errno != EINTR)
             log_error("cannot poll: %s", strerror(errno));

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -103,4 +104,29 @@ int sockets_listen_tcp(const char *text, uint16_t port, uint16_t *ret_port, stru
     *ret_port =
         ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
     return steal_fd(&fd);
+}
+
+/* ---- what is under way ---- */
+
+static bool unsent_in(const char *path, uint16_t port)
+{
+    FILE *file = fopen(path, "re");
+    char line[512]; /* some 170; a line has the local port in hex, after a colon, and tx_queue */
+    bool found = false;
+
+    while (file && !found && fgets(line, sizeof(line), file)) {
+        unsigned local, unsent;
+
+        found = sscanf(line, " %*[0-9]: %*[0-9A-F]:%4x %*[0-9A-F]:%*4x %*2x %8x:", &local,
+                       &unsent) == 2 &&
+                local == port && unsent;
+    }
+    if (file)
+        fclose(file);
+    return found;
+}
+
+bool sockets_unsent(uint16_t port)
+{
+    return unsent_in("/proc/self/net/tcp", port) || unsent_in("/proc/self/net/tcp6", port);
 }

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A FastCGI handler's socket, for this user only; a stale one is replaced. Returns a descriptor. */
@@ -16,3 +17,9 @@ int sockets_listen_unix(const char *path, struct err *err);
  * `ret_port` the port.
  */
 int sockets_listen_tcp(const char *address, uint16_t port, uint16_t *ret_port, struct err *err);
+
+/*
+ * Whether the kernel still has something to send for connections of this port, whoever had them, that
+ * their clients have not taken (proc_pid_net(5), tx_queue). It is lost when a pod's network ends.
+ */
+bool sockets_unsent(uint16_t port);

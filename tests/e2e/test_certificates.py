@@ -5,7 +5,7 @@ import e2e
 from e2e import Download, check, equal, eventually, sha256, uid
 
 RENEWED = 180 + 120     # seconds: two thirds of its life, and what a kubelet may take
-SLOWLY = ("--limit-rate", "70k")
+SLOWLY = ("--limit-rate", "80k")
 
 
 def shown(w, address, name):

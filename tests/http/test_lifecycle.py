@@ -8,12 +8,13 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import zlib
 
 import harness
-from harness import MIB, NOBODY, SLOW, Pod, Skip, check, equal, loop_device, wait_until
+from harness import HEADER, MIB, NOBODY, SLOW, TOKEN, Pod, Skip, check, equal, loop_device, make_disk, wait_until
 
 SIZE = 24 * MIB
 RAW, GZIP, TAR, FILE = "/volumes/disk/disk.img", "/volumes/disk/disk.img.gz", "/volumes/tree/disk.tar.gz", "/volumes/tree/dir/data"
@@ -77,6 +78,24 @@ def test_downloads_finish_after_sigterm(tmp):
         finish(answers, data)
         equal(pod.end(None, 10), 0, "exit status")
         check("stopping: no new connections" in pod.log_text() and '"msg":"stopped"' in pod.log_text(), "the log tells both ends")
+
+
+def test_it_stays_until_the_last_byte_has_arrived(tmp):
+    disk = make_disk(tmp + "/disk.img", MIB)
+    with Pod([("disk", "disk", "-", disk)]) as pod, socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        plain.connect(("127.0.0.1", pod.port))
+        with ssl._create_unverified_context().wrap_socket(plain) as client:
+            client.sendall(f"GET /volumes/disk/disk.img HTTP/1.0\r\n{HEADER}: {TOKEN}\r\n\r\n".encode())
+            got = len(client.recv(1))
+            wait_until(lambda: '"status":200' in pod.log_text(), "the web server has nothing more to send")
+            pod.process.send_signal(signal.SIGTERM)
+            time.sleep(2)
+            equal(pod.process.poll(), None, "its exit status before all has arrived")
+            while data := client.recv(65536):
+                got += len(data)
+        equal(pod.process.wait(10 * SLOW), 0, "exit status")
+    check(got > MIB, f"{got} bytes, its head included")
 
 
 def test_more_signals_cut_nothing(tmp):
