@@ -128,6 +128,8 @@ static void add_mounts(struct children *children, struct json *container)
 
 /* ---- the rest of it ---- */
 
+/* The kubelet first looks a second after it has taken the pod on, and then each period: with a startup
+ * probe before, or a longer period, an export is Ready half a second later, or more. */
 static struct json *container(struct children *children)
 {
     struct world *world = children->world;
@@ -140,10 +142,8 @@ static struct json *container(struct children *children)
         "{'name':'VMEXPORT_GRACE_SECONDS','value':'%d'}],"
         "'securityContext':{'allowPrivilegeEscalation':false,'readOnlyRootFilesystem':true,"
         "'capabilities':{'drop':['ALL']}},"
-        "'startupProbe':{'httpGet':{'scheme':'HTTPS','path':'/exportready','port':8443},"
-        "'periodSeconds':1,'failureThreshold':300},"
         "'readinessProbe':{'httpGet':{'scheme':'HTTPS','path':'/exportready','port':8443},"
-        "'periodSeconds':5,'timeoutSeconds':5}}",
+        "'periodSeconds':1,'timeoutSeconds':5,'failureThreshold':3}}",
         settings->image, settings->image_pull_policy, settings->resources, volume_table(children),
         world_printf(world, "/api/%s/v1/namespaces/%s/virtualmachineexports/%s",
                      settings->api_group, world->ns, world->name),

@@ -50,6 +50,13 @@ def test_probes_get_the_short_text(pod):
     equal((r.status, r.headers["Content-Length"], r.body), (200, "2", b""))
 
 
+def test_probes_are_not_logged(pod):
+    pod.get("/exportready", token=None)
+    pod.get("/", token=None)
+    wait_until(lambda: '"path":"/","status":401' in pod.log_text(), "the next request is logged")
+    check("exportready" not in pod.log_text(), pod.log_text())
+
+
 def test_who_may_read_all_is_told_so(pod):
     equal(inspected(pod), {"uid": os.geteuid(), "gid": os.getegid(), "inspecting": False, "volumes": [
         {"name": n, "unreadable": 0, "more": False, "block": False} for n in ("disk", "tree")]})
