@@ -54,7 +54,6 @@ void cache_free(struct cache *cache)
         memo_free(memo);
     map_free(cache->memos);
     surroundings_release(cache->around);
-    json_free(cache->owner);
     pthread_mutex_destroy(&cache->lock);
 }
 

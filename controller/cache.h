@@ -73,7 +73,6 @@ struct memo {
 
 struct cache {
     const struct settings *settings;
-    struct json *owner; /* owner_references() */
     struct kube_store *stores[KINDS];
     atomic_bool served[KINDS];
     struct kind_context contexts[KINDS];

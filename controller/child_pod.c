@@ -258,7 +258,7 @@ static const struct json *wanted(struct children *children, const char *name, co
     add_all(annotations, world->settings->pod_annotations);
     json_put(labels, MANAGED_BY_LABEL, json_new_string(MANAGED_BY));
     json_put(labels, "kubevirt.io", json_new_string("virt-exporter"));
-    json_put(labels, "kubevirt.io.virt-export-service",
+    json_put(labels, names_label_key(world->settings->names),
              json_new_string(names_label(world->name).text));
     json_put(annotations, "vmexport.io/export-name",
              json_new_string(names_imported(world->name).text));

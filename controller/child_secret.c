@@ -67,9 +67,8 @@ static void judge_token(struct children *children)
         child_trouble(
             children, "TokenSecretInvalid",
             world_printf(world,
-                         "the token in Secret %s/%s has a blank or a control character in "
-                         "it, which no client can send: put one of letters and digits "
-                         "there, 12 or more",
+                         "the token in Secret %s/%s has a control character in it, which no "
+                         "client can send: put one of letters and digits there, 12 or more",
                          world->ns, children->token));
         break;
     case TOKEN_LONG:

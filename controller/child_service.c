@@ -17,17 +17,20 @@ void child_service(struct children *children)
                                          "spec.publishNotReadyAddresses", NULL};
     struct world *world = children->world;
     cleanup_json struct json *metadata = child_metadata(children, children->service, true);
-    struct json *service = world_keep(
-        world,
-        json_format("{'apiVersion':'v1','kind':'Service','metadata':%j,'spec':{"
-                    "'selector':{'kubevirt.io.virt-export-service':%s},"
-                    "'publishNotReadyAddresses':true,"
-                    "'ports':[{'name':'export','protocol':'TCP','port':443,'targetPort':8443}]}}",
-                    metadata, names_label(world->name).text));
+    cleanup_json struct json *selector = json_new_object();
+    struct json *service;
     const struct step_event event = {
         "Normal", "ServiceCreated",
         world_printf(world, "Created service %s/%s", world->ns, children->service)};
 
+    json_set_string(selector, names_label_key(world->settings->names),
+                    names_label(world->name).text);
+    service = world_keep(
+        world,
+        json_format("{'apiVersion':'v1','kind':'Service','metadata':%j,'spec':{"
+                    "'selector':%j,'publishNotReadyAddresses':true,"
+                    "'ports':[{'name':'export','protocol':'TCP','port':443,'targetPort':8443}]}}",
+                    metadata, selector));
     child_ensure(children, KIND_SERVICE, children->service, service, fields, &event);
 }
 

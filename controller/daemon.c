@@ -164,6 +164,13 @@ static char *lease_note(void *ctx)
                         watches_version(daemon->watches, KIND_POD));
 }
 
+static int make_lease(void *ctx, struct kube_conn *conn, struct json *object, struct err *err)
+{
+    const struct daemon *daemon = ctx;
+
+    return owner_put(conn, daemon->settings, object, err);
+}
+
 static int start_lease(struct daemon *daemon, struct err *err)
 {
     const struct settings *settings = daemon->settings;
@@ -177,7 +184,7 @@ static int start_lease(struct daemon *daemon, struct err *err)
         .retry_ms = (unsigned)settings->lease_retry * 1000,
         .note_key = "vmexport.io/pods-resource-version",
         .note = lease_note,
-        .owner_references = daemon->cache.owner,
+        .make = make_lease,
         .acquired = on_acquired,
         .lost = on_lost,
         .trouble = on_lease_trouble,
@@ -341,7 +348,6 @@ static int begin(struct daemon *daemon, struct err *err)
                                                .ctx = daemon};
     struct surroundings_keeper *keeper;
 
-    daemon->cache.owner = owner_references(daemon->gap_conn, daemon->settings);
     if (start_watches(daemon, err) < 0)
         return -1;
     keeper = surroundings_start(&config, err);

@@ -283,6 +283,8 @@ struct json *keep_configmap(void *ctx, const struct json *object)
     cleanup_str struct str text = STR_INIT;
 
     (void)ctx;
+    if (strcmp(json_text(object, "metadata.name"), CA_CONFIGMAP) == 0)
+        json_set(out, "data", json_copy(json_get(object, "data")));
     kind_digest(json_get(object, "data"), &text);
     json_set_string(out, "digest", str_get(&text));
     json_set(out, "keys", keys_of(json_get(object, "data")));

@@ -3,28 +3,26 @@
 #include "base/log.h"
 #include "kinds.h"
 
-#include <stddef.h>
-
-struct json *owner_references(struct kube_conn *conn, const struct settings *settings)
+int owner_put(struct kube_conn *conn, const struct settings *settings, struct json *object,
+              struct err *err)
 {
     cleanup_json struct json *map = NULL;
-    struct err err;
+    int rc;
 
     if (!settings->owner)
-        return NULL;
-    if (kube_get(conn, &kind_table[KIND_CONFIGMAP].resource, settings->namespace_, settings->owner,
-                 &map, &err) < 0) {
-        log_warning("%s: the CA, the lease and what the proxy mounts stay when the controller is "
-                    "uninstalled",
-                    err.msg);
-        return NULL;
+        return 0;
+    rc = kube_get(conn, &kind_table[KIND_CONFIGMAP].resource, settings->namespace_, settings->owner,
+                  &map, err);
+    if (rc == -KUBE_NOT_FOUND) {
+        log_warning("there is no ConfigMap %s/%s: %s '%s' stays when the controller is uninstalled",
+                    settings->namespace_, settings->owner, json_text(object, "kind"),
+                    json_text(object, "metadata.name"));
+        return 0;
     }
-    return json_format("[{'apiVersion':'v1','kind':'ConfigMap','name':%s,'uid':%s}]",
-                       settings->owner, json_text(map, "metadata.uid"));
-}
-
-void owner_put(struct json *object, const struct json *references)
-{
-    if (references)
-        json_set(json_edit(object, "metadata"), "ownerReferences", json_copy(references));
+    if (rc < 0)
+        return rc;
+    json_set(json_edit(object, "metadata"), "ownerReferences",
+             json_format("[{'apiVersion':'v1','kind':'ConfigMap','name':%s,'uid':%s}]",
+                         settings->owner, json_text(map, "metadata.uid")));
+    return 0;
 }

@@ -11,9 +11,10 @@
 #include "kube/client.h"
 #include "settings.h"
 
-/* The array for metadata.ownerReferences, which the caller frees; NULL when no owner is set, or when
- * it cannot be read, which is logged. */
-struct json *owner_references(struct kube_conn *conn, const struct settings *settings);
-
-/* Puts a copy of the array, unless it is NULL, into an object that is to be made. */
-void owner_put(struct json *object, const struct json *references);
+/*
+ * Puts the owner, if one is set, into an object that is to be made. It is read each time: an object
+ * whose owner has gone is collected at once. One that is not there is left out, with a line in the log.
+ * Negative when it cannot be read: the object is to be made later.
+ */
+int owner_put(struct kube_conn *conn, const struct settings *settings, struct json *object,
+              struct err *err);

@@ -40,10 +40,16 @@ static int write_file(const struct proxy_files *files, const struct file *file, 
                            resource->kind, file->name, ns, file->data);
         if (file->type)
             json_set_string(body, "type", file->type);
-        owner_put(body, files->cache->owner);
-        rc = kube_create(files->conn, resource, ns, body, &made, err);
+        rc = owner_put(files->conn, files->cache->settings, body, err);
+        if (rc == 0)
+            rc = kube_create(files->conn, resource, ns, body, &made, err);
     }
     kube_store_commit(write, rc == 0 ? made : NULL, false);
+    if (rc == -KUBE_ALREADY_EXISTS)
+        return err_set(err, ERR_UNAVAILABLE,
+                       "%s %s/%s is not the controller's, and the export proxy needs it: delete it "
+                       "or give it another name",
+                       resource->kind, ns, file->name);
     if (rc < 0)
         return err_wrap(err, "the export proxy's %s %s/%s", resource->kind, ns, file->name);
     log_info("%s %s/%s: %s", resource->kind, ns, file->name, file->what);
@@ -55,19 +61,15 @@ static struct json *known(struct cache *cache, enum kind kind, const char *name)
     return kube_store_get(cache->stores[kind], cache->settings->namespace_, name);
 }
 
-/* Whether another one is there than what is wanted; keep_configmap has the digest of the data. */
 static int keep_bundle(const struct proxy_files *files, struct err *err)
 {
     cleanup_json struct json *map = known(files->cache, KIND_CONFIGMAP, CA_CONFIGMAP);
     cleanup_json struct json *data = json_format("{'ca.pem':%s}", files->authority->bundle);
-    cleanup_str struct str digest = STR_INIT;
+    const char *is = json_string(json_get(json_get(map, "data"), "ca.pem"));
     const struct file file = {KIND_CONFIGMAP,          CA_CONFIGMAP, NULL, map, data,
                               "the CAs are made known"};
 
-    kind_digest(data, &digest);
-    if (map && strcmp(json_text(map, "digest"), str_get(&digest)) == 0)
-        return 0;
-    return write_file(files, &file, err);
+    return is && strcmp(is, files->authority->bundle) == 0 ? 0 : write_file(files, &file, err);
 }
 
 /* An address in the form in which certificates are read, another name as it is; the caller frees. */
@@ -170,10 +172,14 @@ void proxy_files_trust(struct cache *cache, const char *bundle, struct str *pem)
 int proxy_files_keep(const struct proxy_files *files, time_t now, time_t *next, struct err *err)
 {
     const struct settings *settings = files->cache->settings;
+    struct err of_certificate;
+    int rc;
 
     if (settings->external != EXTERNAL_PROXY)
         return 0;
-    if (keep_bundle(files, err) < 0)
-        return -1;
-    return *settings->proxy_certificate ? keep_certificate(files, now, next, err) : 0;
+    rc = keep_bundle(files, err);
+    if (*settings->proxy_certificate &&
+        keep_certificate(files, now, next, rc < 0 ? &of_certificate : err) < 0)
+        rc = -1;
+    return rc;
 }

@@ -26,7 +26,7 @@ struct surroundings_keeper {
     atomic_bool ready;
     time_t since; /* this replica has known the bundle from then on */
     /* The last that was logged of each, NULL for none since all was well. */
-    char *said_of_ca, *said_of_way_in;
+    char *said_of_ca, *said_of_way_in, *said_of_proxy;
 };
 
 /* ---- the CA ---- */
@@ -55,8 +55,9 @@ static int write_ca(struct surroundings_keeper *keeper, const struct json *secre
                            "','namespace':%s,'labels':{'" MANAGED_BY_LABEL "':'" MANAGED_BY
                            "'}},'type':%j,'data':%j}",
                            ns, json_get(plan->wanted, "type"), json_get(plan->wanted, "data"));
-        owner_put(body, keeper->config.cache->owner);
-        rc = kube_create(keeper->conn, secrets, ns, body, &made, err);
+        rc = owner_put(keeper->conn, keeper->config.cache->settings, body, err);
+        if (rc == 0)
+            rc = kube_create(keeper->conn, secrets, ns, body, &made, err);
     }
     kube_store_commit(write, rc == 0 ? made : NULL, false);
     if (rc < 0)
@@ -201,8 +202,11 @@ static void keep_proxy_files(struct surroundings_keeper *keeper, const struct su
     if (!signer->authority)
         return;
     if (proxy_files_keep(&files, now, next, &err) < 0) {
-        log_error("%s", err.msg);
+        if (is_news(&keeper->said_of_proxy, err.msg))
+            log_error("%s", err.msg);
         earlier(next, now + RETRY_SECONDS);
+    } else {
+        is_news(&keeper->said_of_proxy, NULL);
     }
 }
 
@@ -311,6 +315,7 @@ void surroundings_stop(struct surroundings_keeper *keeper)
     kube_conn_free(keeper->conn);
     free(keeper->said_of_ca);
     free(keeper->said_of_way_in);
+    free(keeper->said_of_proxy);
     free(keeper);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "way_in.h"
 #include "base/base64.h"
+#include "base/log.h"
 #include "external.h"
 #include "proxy_files.h"
 
@@ -47,9 +48,10 @@ static void cluster_pem(struct kube_conn *conn, const struct cache *cache, struc
     cleanup_json struct json *map = NULL;
     struct err err;
 
-    if (kube_get(conn, &configmaps, cache->settings->namespace_, "kube-root-ca.crt", &map, &err) ==
-            0 &&
-        json_string(json_get(json_get(map, "data"), "ca.crt")))
+    if (kube_get(conn, &configmaps, cache->settings->namespace_, "kube-root-ca.crt", &map, &err) <
+        0)
+        log_warning("links to a Route are without the cluster's CA: %s", err.msg);
+    else if (json_string(json_get(json_get(map, "data"), "ca.crt")))
         str_puts(out, json_string(json_get(json_get(map, "data"), "ca.crt")));
 }
 

@@ -15,8 +15,13 @@ static const char *const not_on[] = {
     "Host", "X-Forwarded-For", "Expect", "Content-Length", NULL,
 };
 
-/* To lighttpd these are a handler's orders (Common Gateway Interface, X-Sendfile, rate limits). */
-static const char *const not_back[] = {"Status", "X-Sendfile*", "X-LIGHTTPD-*", NULL};
+/* To lighttpd the first are a handler's orders (Common Gateway Interface, X-Sendfile, rate limits). The
+ * others would reach beyond the export's path, and all exports share one host. */
+static const char *const not_back[] = {
+    "Status",     "X-Sendfile*", "X-LIGHTTPD-*",    "Service-Worker-Allowed",
+    "Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Strict-Transport-Security",
+    NULL,
+};
 
 static bool in_table(const char *const *table, const char *name, size_t len)
 {

@@ -4,8 +4,8 @@
  *
  * It asks no Kubernetes API and has no rights there, so there is none to steal. Which exports are
  * ready it learns from the cluster's DNS and network: the name of an export's Service exists as long as the export does, and
- * leads somewhere only while the export is Ready, as the controller removes the pod when it no
- * longer is. Who gets in is for the pod to say: it has the token, which only passes through here.
+ * leads somewhere only while the export is Ready or about to be, as the controller removes the pod when
+ * it no longer is. Who gets in is for the pod to say: it has the token, which only passes through here.
  *
  * A Service that somebody else gave such a name gets nothing: before anything is sent, it must show a
  * certificate for that name by the exports' CA, which signs for the controller's own Services only.
@@ -330,7 +330,7 @@ static int start(unsigned *threads, struct err *err)
     if (!export_path_is_domain(proxy.domain) || strlen(proxy.domain) > DOMAIN_MAX)
         return err_set(err, ERR_INPUT, "VMEXPORT_CLUSTER_DOMAIN is no DNS name: '%s'",
                        proxy.domain);
-    trust_open(setting("VMEXPORT_CA_FILE", "/ca/ca-bundle"));
+    trust_open(setting("VMEXPORT_CA_FILE", "/ca/ca.pem"));
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
         pthread_key_create(&proxy.upstream, end_upstream) != 0)
         return err_set(err, ERR_SYSTEM, "cannot set up libcurl");

@@ -40,8 +40,7 @@ static int take_token(const struct str *text, struct str *token, struct err *err
         return 0;
     case TOKEN_RULE_CHARACTERS:
         return err_set(err, ERR_UNAVAILABLE,
-                       "the token in the file '%s' has a blank or a control character in it",
-                       token_file());
+                       "the token in the file '%s' has a control character in it", token_file());
     case TOKEN_RULE_EMPTY:
     case TOKEN_RULE_LONG: /* which reading it has refused */
         break;

@@ -21,6 +21,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,7 @@ enum {
     GONE_MS = 30 * 1000,
     MAX_AGE_SECONDS = 20, /* of a connection between two requests: the pod closes it after 30 */
     IDLE_CONNECTIONS = 2,
-    SOCKETS_MAX =
-        8, /* an attempt for each of two kinds of addresses, and what libcurl wakes itself by */
+    WAITING_MAX = 16, /* threads between two attempts: what nobody listens for must not take all */
 };
 
 struct upstream {
@@ -410,15 +410,29 @@ static bool again(const struct exchange *exchange, CURLcode result)
            (result == CURLE_OPERATION_TIMEDOUT && spent < CONNECT_MS);
 }
 
+static atomic_uint waiting;
+
+static bool may_wait(void)
+{
+    if (atomic_fetch_add(&waiting, 1) < WAITING_MAX)
+        return true;
+    atomic_fetch_sub(&waiting, 1);
+    return false;
+}
+
+/* The first attempt, and more of them as long as few others wait for theirs. */
 static CURLcode transfer(struct exchange *exchange)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
     CURLcode result = attempt(exchange);
 
-    while (again(exchange, result)) {
+    if (!again(exchange, result) || !may_wait())
+        return result;
+    do {
         nanosleep(&pause, NULL);
         result = attempt(exchange);
-    }
+    } while (again(exchange, result));
+    atomic_fetch_sub(&waiting, 1);
     return result;
 }
 

@@ -28,6 +28,10 @@ enum setting {
     LOG,
     THREADS,
     GZIP_CODEC,
+    API_GROUP,
+    CLUSTER_DOMAIN,
+    CA_FILE,
+    METRICS_ADDRESS,
 };
 
 /* Numbers have a largest value. A setting without a default here has one that is found out, or
@@ -63,6 +67,13 @@ static const struct {
     [THREADS] = {"VMEXPORT_THREADS", NULL, "for gzip and tar; default: as many as processors", 0},
     [GZIP_CODEC] = {"VMEXPORT_GZIP_CODEC", NULL,
                     "for gzip and tar: isal or zlib; default: as the processor can", 0},
+    [API_GROUP] = {"VMEXPORT_API_GROUP", "export.kubevirt.io", "for the proxy: of the exports", 0},
+    [CLUSTER_DOMAIN] = {"VMEXPORT_CLUSTER_DOMAIN", "cluster.local",
+                        "for the proxy: where Services are looked up", 0},
+    [CA_FILE] = {"VMEXPORT_CA_FILE", "/ca/ca.pem", "for the proxy: who vouches for exports, PEM",
+                 0},
+    [METRICS_ADDRESS] = {"VMEXPORT_METRICS_ADDRESS", NULL,
+                         "for the proxy: of /metrics, such as :9090; default: none", 0},
 };
 
 void settings_help(void)

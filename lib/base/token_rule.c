@@ -23,7 +23,7 @@ enum token_rule token_rule(const char *text, size_t len, const char **token, siz
     if (text == end)
         return TOKEN_RULE_EMPTY;
     for (; text < end; text++)
-        if ((unsigned char)*text <= ' ' || *text == 0x7f)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
             return TOKEN_RULE_CHARACTERS;
     return TOKEN_RULE_KEPT;
 }

@@ -2,7 +2,7 @@
 /*
  * What a token may be: one rule for the export pod, which lets nobody in with another, and for the
  * controller, which says so in the export's status. Blanks around it do not count, as a text file
- * ends in a newline. Within it there are none, and no control characters: no client could send them
+ * ends in a newline. Within it there are no control characters but tabs: no client could send them
  * in a header (RFC 9110 §5.5), and what they are there for is a mistake.
  */
 #pragma once

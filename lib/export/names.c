@@ -14,14 +14,14 @@ enum { DIGEST_DIGITS = 8 };
 enum { IMPORTED_MAX = NAME_SUBDOMAIN_MAX - (sizeof(IMPORTED_HEADER) - 1) };
 
 struct names_scheme {
-    const char *group, *service, *ingress, *token, *tls, *manifest, *restored;
+    const char *group, *service, *ingress, *token, *tls, *manifest, *restored, *label;
 };
 
 static const struct names_scheme schemes[] = {
     {"export.kubevirt.io", "virt-export-", "virt-export-", "export-token-", "virt-export-tls-",
-     "exporter-vm-manifest-", ""},
+     "exporter-vm-manifest-", "", "kubevirt.io.virt-export-service"},
     {"export.vmexport.io", "vmexport-", "vmexport-", "vmexport-token-", "vmexport-tls-",
-     "vmexport-manifest-", "vmexport-"},
+     "vmexport-manifest-", "vmexport-", "vmexport.io/export-service"},
 };
 
 static const char *const reserved_volumes[] = {NAMES_VOLUME_TOKEN, NAMES_VOLUME_CERTIFICATES,
@@ -132,6 +132,11 @@ struct name names_restored(const struct names_scheme *scheme, const char *export
     snprintf(text, sizeof(text), "%s-%s", export_name, claim);
     snprintf(seed, sizeof(seed), "%s/%s", export_name, claim);
     return derive(scheme->restored, text, subdomain, seed, strchr(export_name, '-') != NULL);
+}
+
+const char *names_label_key(const struct names_scheme *scheme)
+{
+    return scheme->label;
 }
 
 struct name names_label(const char *export_name)

@@ -42,7 +42,9 @@ struct name names_manifest(const struct names_scheme *scheme, const char *export
  * has a '-' in it: "a" and "b-c" would else be the same as "a-b" and "c". */
 struct name names_restored(const struct names_scheme *scheme, const char *export_name,
                            const char *claim);
-/* The value of the label by which the Service finds the pod. */
+/* The label by which the Service finds the pod, and its value. KubeVirt's own Services ask for the
+ * first group's: a pod of the other group must not have it. */
+const char *names_label_key(const struct names_scheme *scheme);
 struct name names_label(const char *export_name);
 
 /* ---- within the pod ---- */

@@ -28,11 +28,12 @@ struct kube_lease_config {
      * `note_key`: how far the leader has come, for its successor. NULL (either): leave it. */
     const char *note_key;
     char *(*note)(void *ctx);
-    const struct json *owner_references; /* of the Lease, when it is made here; NULL: none */
+    /* Completes a Lease that is about to be made here; negative: not now. May be NULL. */
+    int (*make)(void *ctx, struct kube_conn *conn, struct json *object, struct err *err);
     void *ctx;
 };
 
-/* Starts its threads. Texts and tree must outlive it. ERR_INPUT: the times make no sense together. */
+/* Starts its threads. The texts must outlive it. ERR_INPUT: the times make no sense together. */
 struct kube_lease *kube_lease_start(const struct kube_lease_config *config, struct err *err);
 /* Ends it and, when we lead, gives the lease back so that the next one need not wait. */
 void kube_lease_stop(struct kube_lease *lease);

@@ -141,14 +141,14 @@ static int claim(struct kube_lease *lease, struct err *err)
 static int create(struct kube_lease *lease, struct err *err)
 {
     cleanup_json struct json *wanted = lease_record_new(lease->config.ns, lease->config.name);
-    const struct json *owners = lease->config.owner_references;
     struct json *answer = NULL;
     uint64_t sent = clock_ns();
     int rc;
 
-    if (owners)
-        json_set(json_edit(wanted, "metadata"), "ownerReferences", json_copy(owners));
     lease_record_claim(wanted, lease->identity, lease->config.duration_seconds, clock_now());
+    rc = lease->config.make ? lease->config.make(lease->config.ctx, lease->conn, wanted, err) : 0;
+    if (rc < 0)
+        return rc;
     rc = kube_create(lease->conn, &leases, lease->config.ns, wanted, &answer, err);
     if (rc < 0)
         return rc;

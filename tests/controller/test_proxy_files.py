@@ -76,6 +76,31 @@ def test_what_is_deleted_or_edited_is_made_again(w):
 
 
 @alone
+def test_what_others_put_beside_the_bundle_is_no_reason_to_write(w):
+    there(w)
+    w.patch("configmap", BUNDLE, {"data": {"theirs": "x"}}, ns=NAMESPACE)
+    before = w.get("configmap", BUNDLE, ns=NAMESPACE)["metadata"]["resourceVersion"]
+    w.delete("secret", SECRET, ns=NAMESPACE)        # so that it looks
+    there(w)
+    equal(w.get("configmap", BUNDLE, ns=NAMESPACE)["metadata"]["resourceVersion"], before)
+
+
+@alone
+def test_a_configmap_of_somebody_else_is_left_alone_and_the_certificate_is_made(w, controller):
+    there(w)
+    equal(controller.stop(), 0)
+    w.delete("configmap", BUNDLE, ns=NAMESPACE)
+    w.delete("secret", SECRET, ns=NAMESPACE)
+    w.create("configmap", {"metadata": {"name": BUNDLE}, "data": {"a": "b"}}, ns=NAMESPACE)
+    controller.start()
+    with removed(w, "configmap", BUNDLE):
+        eventually(lambda: shown_certificate(w), "the Secret")
+        eventually(lambda: f"ConfigMap {NAMESPACE}/{BUNDLE} is not the controller's" in controller.log, "the log says so")
+        equal(w.get("configmap", BUNDLE, ns=NAMESPACE)["data"], {"a": "b"})
+    there(w)
+
+
+@alone
 def test_nothing_is_written_again_after_a_restart(w, controller):
     there(w)
     before = [w.get(kind, name, ns=NAMESPACE)["metadata"]["resourceVersion"] for kind, name in (("configmap", BUNDLE), ("secret", SECRET))]
@@ -150,6 +175,13 @@ def test_a_routes_own_certificate_is_in_the_links(w):
         eventually(lambda: "external" in w.status()["links"] and w.links(where="external")["cert"] == crt.strip(), "the route's certificate", PROMPT)
 
 
+def owner_of(w):
+    """The uid in the proxy's Secret; None for none, "" when there is no Secret."""
+    secret = w.get("secret", SECRET, ns=NAMESPACE)
+    references = secret["metadata"].get("ownerReferences") if secret else [{"uid": ""}]
+    return references[0]["uid"] if references else None
+
+
 @alone
 def test_what_the_controller_has_made_for_itself_goes_with_its_owner(w, controller):
     equal(controller.stop(), 0)
@@ -159,6 +191,15 @@ def test_what_the_controller_has_made_for_itself_goes_with_its_owner(w, controll
     w.create("configmap", {"metadata": {"name": "settings"}}, ns=NAMESPACE)
     controller.flags += ["--owner", "settings"]
     controller.start()
+    there(w)
+    # Made anew, as by an upgrade that brings it back: what is made for the old one would be collected again and again.
+    w.delete("configmap", "settings", ns=NAMESPACE)
+    eventually(lambda: owner_of(w) is None, "without an owner", 30)
+    w.create("configmap", {"metadata": {"name": "settings"}}, ns=NAMESPACE)
+    w.delete("secret", SECRET, ns=NAMESPACE)
+    eventually(lambda: owner_of(w) == uid(w.get("configmap", "settings", ns=NAMESPACE)), "with the new owner")
+    for kind, name in made:
+        w.delete(kind, name, ns=NAMESPACE)
     there(w)
     equal(controller.stop(), 0)
     controller.flags = controller.flags[:-2]

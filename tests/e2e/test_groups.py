@@ -62,7 +62,7 @@ class KubeVirt:
             return
         meta = {"ownerReferences": [{"apiVersion": GROUP + "/v1", "kind": "VirtualMachineExport", "name": name, "uid": uid(export), "controller": True}],
                 "labels": {"kubevirt.io": "virt-exporter"}}
-        self._apply(f"/api/v1/namespaces/{ns}/services/virt-export-{name}", "v1", "Service", meta, spec={"ports": [{"name": "https", "port": 443}]})
+        self._apply(f"/api/v1/namespaces/{ns}/services/virt-export-{name}", "v1", "Service", meta, spec={"selector": {"kubevirt.io.virt-export-service": name}, "ports": [{"name": "https", "port": 443}]})
         self._apply(f"/api/v1/namespaces/{ns}/secrets/export-token-{name}", "v1", "Secret", meta, stringData={"token": "a-token-of-kubevirt"})
         self._apply(f"/apis/{GROUP}/v1/namespaces/{ns}/virtualmachineexports/{name}/status", GROUP + "/v1", "VirtualMachineExport", {}, status=status)
         self.writes.append(name)
@@ -123,6 +123,12 @@ def owned(w, export):
     return {key: o["metadata"]["resourceVersion"] for key, o in found.items()} | {("export", "exp"): w.exp()["metadata"]["resourceVersion"]}
 
 
+def endpoints(w, service):
+    """The addresses that a Service leads to."""
+    slices = w.node.request("GET", f"/apis/discovery.k8s.io/v1/namespaces/{w.ns}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{service}")[1]["items"]
+    return [address for s in slices for e in s["endpoints"] or [] for address in e["addresses"]]
+
+
 @alone
 def test_both_serve_exports_of_one_name_in_one_namespace(node, tmp):
     with kubevirt(node) as other:
@@ -144,6 +150,7 @@ def test_both_serve_exports_of_one_name_in_one_namespace(node, tmp):
         check(ours.curl(url.replace(BESIDE, GROUP), tmp + "/other").stderr.endswith(" 400\n"), "the proxy has a way to KubeVirt's exports")
         equal({name.startswith("vmexport-") for kind, name in owned(ours, ours.exp()) if kind != "export"}, {True}, "names of ours")
         check(MANAGER not in managers(ours.exp()), "KubeVirt has written to an export of ours")
+        equal((endpoints(ours, "virt-export-exp"), endpoints(ours, "vmexport-exp")), ([], [ours.pod()["status"]["podIP"]]), "pods of each Service")
 
         kept = ours.token(), ours.links(where="external")
         node.kubectl("rollout", "restart", "deployment/vmexport-controller", "--namespace", e2e.NAMESPACE)

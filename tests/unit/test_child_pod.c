@@ -116,6 +116,24 @@ static void settings_reach_it(void **state)
     assert_string_equal(json_text(container_of(pod), "imagePullPolicy"), "Always");
 }
 
+/* A Service of KubeVirt's for an export of the same name asks for its label. */
+static void a_pod_beside_kubevirts(void **state)
+{
+    cleanup_paper struct paper p;
+    const struct json *pod, *service;
+
+    (void)state;
+    paper_start(&p, "{'api-group':'export.vmexport.io'}",
+                CLAIM ",{'kind':'VirtualMachineExport','metadata':{'name':'e'}}");
+    pod = pod_of(&p);
+    service = paper_step(&p, STEP_CREATE, KIND_SERVICE)->object;
+    assert_json("labels", json_at(pod, "metadata.labels"),
+                "{'vmexport.io/export-service':'e','kubevirt.io':'virt-exporter',"
+                "'app.kubernetes.io/managed-by':'vmexport-controller'}");
+    assert_json("selector", json_at(service, "spec.selector"),
+                "{'vmexport.io/export-service':'e'}");
+}
+
 /* Nothing that a user writes on an export leads the Service astray. */
 static void labels_of_the_export(void **state)
 {
@@ -495,6 +513,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_pod_of_a_claim),
         cmocka_unit_test(settings_reach_it),
+        cmocka_unit_test(a_pod_beside_kubevirts),
         cmocka_unit_test(labels_of_the_export),
         cmocka_unit_test(run_as),
         cmocka_unit_test(read_only_but_for_the_kubelet_and_a_group),

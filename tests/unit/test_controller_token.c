@@ -41,7 +41,7 @@ static void secrets_are_judged(void **state)
         {"{'data':{'token':'eA==','other':'eQ=='}}", TOKEN_GOOD},
         {"{'data':{'token':''}}", TOKEN_EMPTY},
         {"{'data':{'token':'IAkNCg=='}}", TOKEN_EMPTY},  /* nothing but white space */
-        {"{'data':{'token':'YSBi'}}", TOKEN_CHARACTERS}, /* "a b" */
+        {"{'data':{'token':'YSBi'}}", TOKEN_GOOD},       /* "a b" */
         {"{'data':{'token':'YQpi'}}", TOKEN_CHARACTERS}, /* a newline */
         {"{'data':{'token':'YQBi'}}", TOKEN_CHARACTERS}, /* a NUL */
         {"{'data':{'token':'AHNlY3JldA=='}}", TOKEN_CHARACTERS},

@@ -22,7 +22,7 @@ static void lists(void **state)
 static void headers_of_answers(void **state)
 {
     static const char *const pass[] = {"Content-Length", "content-type",
-                                       "ETag",           "Set-Cookie",
+                                       "ETag",           "Set-Cook",
                                        "Proxied",        "X-Mine",
                                        "Date",           "Statusx",
                                        "Content-Range",  "Upgrades",
@@ -40,6 +40,10 @@ static void headers_of_answers(void **state)
                                        "X-Hop",
                                        "x-hop",
                                        "Status",
+                                       "Set-Cookie",
+                                       "service-worker-allowed",
+                                       "Clear-Site-Data",
+                                       "Strict-Transport-Security",
                                        "X-Sendfile",
                                        "X-Sendfile2",
                                        "X-LIGHTTPD-send-file",

@@ -140,9 +140,9 @@ static void a_token_that_nobody_can_send_lets_nobody_in(void **state)
         size_t len;
         const char *sent;
     } rows[] = {
-        {"one two", 7, "one two"}, {"one\ttwo\n", 8, "one\ttwo"}, {"one\ntwo", 7, "one\ntwo"},
-        {"one\0two", 7, "one"},    {"one\0", 4, "one"},           {"\0one", 4, "one"},
-        {"one\x7f", 4, "one\x7f"}, {"\x01", 1, "\x01"},
+        {"one\ntwo", 7, "one\ntwo"}, {"one\rtwo", 7, "one\rtwo"}, {"one\0two", 7, "one"},
+        {"one\0", 4, "one"},         {"\0one", 4, "one"},         {"one\x7f", 4, "one\x7f"},
+        {"\x01", 1, "\x01"},
     };
     struct err err;
 
@@ -151,7 +151,7 @@ static void a_token_that_nobody_can_send_lets_nobody_in(void **state)
         scratch_write("token", rows[i].content, rows[i].len);
         assert_int_equal(check(rows[i].sent, NULL, &err), -1);
         assert_int_equal(err.class, ERR_UNAVAILABLE);
-        assert_non_null(strstr(err.msg, "has a blank or a control character in it"));
+        assert_non_null(strstr(err.msg, "has a control character in it"));
         assert_null(strstr(err.msg, "one"));
     }
 }

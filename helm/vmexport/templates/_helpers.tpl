@@ -220,7 +220,7 @@ spec:
     - namespaceSelector: {}
       podSelector:
         matchExpressions:
-          - {key: kubevirt.io.virt-export-service, operator: Exists}
+          - {key: {{ eq .Values.api.group "export.kubevirt.io" | ternary "kubevirt.io.virt-export-service" "vmexport.io/export-service" }}, operator: Exists}
   ports:
     - {port: 8443, protocol: TCP}
 {{- end }}
