@@ -34,19 +34,31 @@ static bool take_segment(const char **text, char *out, size_t size)
     return true;
 }
 
-/* DNS labels with dots between (RFC 1123 §2.1, lower case as Kubernetes has them); one that begins
- * or ends with '-' is none, and neither is an empty one. */
-bool export_path_is_domain(const char *text)
+/* Parts of up to `max` letters, digits and '-' with dots between, lower case as Kubernetes has them;
+ * none is empty, or begins or ends with '-'. */
+static bool is_dotted(const char *text, size_t max)
 {
     for (;; text++) {
         size_t len = strspn(text, LOWER DIGITS "-");
 
-        if (!len || len > NAME_LABEL_MAX || text[0] == '-' || text[len - 1] == '-')
+        if (!len || len > max || text[0] == '-' || text[len - 1] == '-')
             return false;
         text += len;
         if (*text != '.')
             return !*text;
     }
+}
+
+/* RFC 1123 §2.1. */
+bool export_path_is_domain(const char *text)
+{
+    return is_dotted(text, NAME_LABEL_MAX);
+}
+
+/* What Kubernetes calls a DNS subdomain: its parts may be as long as all of it. */
+static bool is_subdomain(const char *text)
+{
+    return is_dotted(text, NAME_SUBDOMAIN_MAX);
 }
 
 static bool is_label(const char *text)
@@ -82,8 +94,8 @@ int export_path_parse(const char *uri, const char *group, struct export_path *pa
         !take_segment(&text, path->version, sizeof(path->version)) || !is_version(path->version) ||
         !skip(&text, "/namespaces/") || !take_segment(&text, path->ns, sizeof(path->ns)) ||
         !is_label(path->ns) || !skip(&text, "/virtualmachineexports/") ||
-        !take_segment(&text, path->name, sizeof(path->name)) ||
-        !export_path_is_domain(path->name) || !is_target(text))
+        !take_segment(&text, path->name, sizeof(path->name)) || !is_subdomain(path->name) ||
+        !is_target(text))
         return err_set(
             err, ERR_INPUT,
             "the path must be /api/%s/v1/namespaces/NAMESPACE/virtualmachineexports/NAME/"

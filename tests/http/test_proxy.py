@@ -285,7 +285,7 @@ def test_headers_that_pass_and_headers_that_do_not(world):
 
 def test_what_is_no_export(world):
     for path in ("/", "/metrics", "/api", "/exportready", outside(""), outside("", version="v2") + "/x", outside("/x", group="export.vmexport.io"),
-                 outside("/x", "Upper"), outside("/x", "a_b"), outside("/x", "-a"), outside("/x", "a" * 254), outside("/x", "a..b"), outside("/x", "%61"),
+                 outside("/x", "Upper"), outside("/x", "a_b"), outside("/x", "-a"), outside("/x", "a" * 254), outside("/x", "a..b"), outside("/x", "a.-b"), outside("/x", "%61"),
                  outside("/x").replace("/ns/", "/n.s/"), outside("/x").replace("/ns/", "/" + "n" * 64 + "/")):
         r = world.proxy.get(path, headers={"x": "y"})
         equal(r.status, 400, path)
@@ -327,6 +327,45 @@ def test_an_export_that_nodes_learn_of_a_moment_later(world):
         asked.join(30)
         equal(answers, [b"late"], "the answer")
         equal(len(fake.requests), 1, "requests")
+
+
+class Deaf(Fake):
+    """The first connection gets no word of TLS, as if its packets were lost."""
+    heard = False
+
+    def serve(self, plain):
+        if self.heard:
+            super().serve(plain)
+        self.heard = True
+        time.sleep(30)
+
+
+def test_a_connection_that_gets_lost_is_made_again(world):
+    with Deaf(world.cluster, "lost", says("HTTP/1.1 200 OK\nContent-Length: 2\nConnection: close\n\nok")):
+        start = time.monotonic()
+        equal(world.proxy.get(outside(RAW, "lost")).body, b"ok", "the answer")
+        check(time.monotonic() - start < 9, "it took as long as all attempts may")
+
+
+def test_few_wait_for_an_export_that_is_not_ready(world):
+    world.cluster.address("wanted")
+    answers, start = [], time.monotonic()
+
+    def ask():
+        answers.append((world.proxy.get(outside(RAW, "wanted")).status, time.monotonic() - start))
+    threads = [threading.Thread(target=ask) for _ in range(60)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    equal({status for status, _ in answers}, {503}, "answers")
+    check(sum(seconds > 2.5 for _, seconds in answers) <= 20 * SLOW, sorted(answers))
+
+
+def test_no_proxy_of_the_environment_is_used(world, tmp):
+    env = {name: "http://127.0.0.1:9" for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")}
+    with Proxy(world.cluster, env=env) as proxy:
+        equal(proxy.get(outside(RAW), headers={"Range": "bytes=0-0"}).status, 206, tmp)
 
 
 def test_names_that_cannot_be_looked_up(tmp):
@@ -518,6 +557,13 @@ def test_more_requests_than_threads_wait(world):
 
 
 # ---- the process ----
+
+def test_who_connects_and_says_nothing_is_not_waited_for(world):
+    with socket.create_connection(("127.0.0.1", world.proxy.port), 30 * SLOW) as silent:
+        start = time.monotonic()
+        equal(silent.recv(1), b"", "what a silent client gets")
+        check(time.monotonic() - start < 20 * SLOW, "it held its place for long")
+
 
 def test_metrics_are_not_public(world):
     equal(world.proxy.get("/metrics").status, 400, "on the port for everyone")

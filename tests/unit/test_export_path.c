@@ -25,7 +25,7 @@ static void paths_are_taken_apart(void **state)
         {ROOT LABEL63 "/virtualmachineexports/" NAME253 "/", "v1", LABEL63, NAME253, "/"},
         {ROOT LABEL63 "a/virtualmachineexports/e/", NULL, NULL, NULL, NULL},
         {ROOT "n/virtualmachineexports/" NAME253 "a/", NULL, NULL, NULL, NULL},
-        {ROOT "n/virtualmachineexports/" LABEL63 "a/", NULL, NULL, NULL, NULL},
+        {ROOT "n/virtualmachineexports/" LABEL63 "a/", "v1", "n", LABEL63 "a", "/"},
         {ROOT "n/virtualmachineexports/e", NULL, NULL, NULL, NULL},
         {ROOT "n/virtualmachineexports/e?/", NULL, NULL, NULL, NULL},
         {ROOT "n/virtualmachineexports//", NULL, NULL, NULL, NULL},

@@ -26,6 +26,9 @@ What must not be installed. The schema says most of it, too, and says it first; 
 {{- if and .Values.proxy.route.enabled (eq .Values.proxy.route.termination "passthrough") (not .Values.proxy.tls.secretName) -}}
 {{- fail "proxy.route.termination: 'passthrough' needs proxy.tls.secretName: clients see that certificate, so that it has to be for the Route's host" -}}
 {{- end -}}
+{{- if and .Values.proxy.tls.secretName (eq .Values.external.trust "proxy") -}}
+{{- fail "external.trust: 'proxy' stands for the certificate that the controller makes, and proxy.tls.secretName names another: leave one of them empty" -}}
+{{- end -}}
 {{- if and .Values.proxy.service.nodePort (eq .Values.proxy.service.type "ClusterIP") -}}
 {{- fail "proxy.service.nodePort: needs proxy.service.type NodePort or LoadBalancer" -}}
 {{- end -}}
