@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+enum { BEGINNING_SECONDS = 30 }; /* from the making of a pod on */
+
 /* ---- conditions ---- */
 
 const struct json *status_find(const struct json *conditions, const char *type)
@@ -131,6 +133,26 @@ static struct pod_state of_pod(struct world *world, const struct json *pod, bool
                                            kind_has_ended(phase) ? "; it is replaced" : ""));
 }
 
+/*
+ * A pod that runs is ready some hundred milliseconds later: it is said to be starting until then, as a
+ * write less for each export. Not one that has been ready, or takes its time.
+ */
+static bool has_just_begun(struct children *children, const struct json *pod)
+{
+    const struct json *ready =
+        status_find(json_at(children->world->export, "status.conditions"), "Ready");
+    const char *reason = json_text(ready, "reason");
+    time_t made = 0;
+
+    clock_parse_seconds(json_text(pod, "metadata.creationTimestamp"), &made);
+    if (!reason || strcmp(reason, "PodPending") || strcmp(json_text(pod, "phase"), "Running") ||
+        json_bool(json_get(pod, "ready")) || json_text(pod, "trouble") ||
+        made + BEGINNING_SECONDS <= children->world->now)
+        return false;
+    plan_look_again(children->plan, made + BEGINNING_SECONDS);
+    return true;
+}
+
 static struct pod_state state_of(struct children *children)
 {
     struct world *world = children->world;
@@ -143,7 +165,8 @@ static struct pod_state state_of(struct children *children)
         return (struct pod_state){"Pending", children->trouble};
     if (!source->available)
         return (struct pod_state){source->skipped ? "Skipped" : "Pending", source->ready};
-    if (!pod)
+    if (!pod || (!children->outdated && !json_at(pod, "metadata.deletionTimestamp") &&
+                 has_just_begun(children, pod)))
         return pending("PodPending",
                        world_printf(world, "Exporter pod %s/%s is starting", world->ns, name.text));
     return of_pod(world, pod, children->outdated);

@@ -94,6 +94,26 @@ static void states_of_the_pod(void **state)
     }
 }
 
+/* A write less for each export; one that does not become ready is told. */
+static void a_pod_that_has_just_begun(void **state)
+{
+    static const char running[] =
+        READY_BY("'phase':'Running','containerStatuses':[{'ready':false}]");
+    cleanup_paper struct paper p;
+
+    (void)state;
+    paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
+    paper_settle(&p, "made");
+    paper_add(&p, READY_BY("'phase':'Pending','containerStatuses':[]"));
+    paper_look(&p);
+    paper_carry_out(&p, PLAN_STEPS_MAX + 1);
+    paper_add(&p, running);
+    assert_plan(&p, "begins", NULL, "Pending: Ready=False PodPending, PVCReady=True PVCBound");
+    assert_int_equal(p.plan.look_again, p.now + 30);
+    p.now += 30;
+    assert_plan(&p, "takes its time", NULL, "Pending: Ready=False Unknown, PVCReady=True PVCBound");
+}
+
 /* ---- what is remembered ---- */
 
 static const char *since(struct paper *p, const char *row, const char *type)
@@ -203,9 +223,9 @@ static void pending(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(states_of_the_pod), cmocka_unit_test(times_of_transition),
-        cmocka_unit_test(what_stays),        cmocka_unit_test(the_token_is_told),
-        cmocka_unit_test(pending),
+        cmocka_unit_test(states_of_the_pod),   cmocka_unit_test(a_pod_that_has_just_begun),
+        cmocka_unit_test(times_of_transition), cmocka_unit_test(what_stays),
+        cmocka_unit_test(the_token_is_told),   cmocka_unit_test(pending),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
