@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { BEGINNING_SECONDS = 30 }; /* from the making of a pod on */
+enum { BEGINNING_SECONDS = 30, NODE_SECONDS = 3 }; /* from the making of a pod on */
 
 /* ---- conditions ---- */
 
@@ -134,22 +134,32 @@ static struct pod_state of_pod(struct world *world, const struct json *pod, bool
 }
 
 /*
- * A pod that runs is ready some hundred milliseconds later: it is said to be starting until then, as a
- * write less for each export. Not one that has been ready, or takes its time.
+ * For how long from its making on a pod is said to be starting, as a write less for each export: one
+ * that runs is ready some hundred milliseconds later, and one that has no node often gets one at the
+ * second try. Not one that has been ready, or has another trouble.
  */
+static int patience(struct world *world, const struct json *pod)
+{
+    const struct json *ready = status_find(json_at(world->export, "status.conditions"), "Ready");
+    const char *reason = json_text(ready, "reason"), *trouble = json_text(pod, "trouble");
+    const char *phase = json_text(pod, "phase");
+
+    if (strcmp(phase, "Pending") == 0)
+        return trouble && strcmp(trouble, "Unschedulable") == 0 ? NODE_SECONDS : 0;
+    if (strcmp(phase, "Running") || json_bool(json_get(pod, "ready")) || trouble)
+        return 0;
+    return reason && strcmp(reason, "PodPending") == 0 ? BEGINNING_SECONDS : 0;
+}
+
 static bool has_just_begun(struct children *children, const struct json *pod)
 {
-    const struct json *ready =
-        status_find(json_at(children->world->export, "status.conditions"), "Ready");
-    const char *reason = json_text(ready, "reason");
+    int seconds = patience(children->world, pod);
     time_t made = 0;
 
     clock_parse_seconds(json_text(pod, "metadata.creationTimestamp"), &made);
-    if (!reason || strcmp(reason, "PodPending") || strcmp(json_text(pod, "phase"), "Running") ||
-        json_bool(json_get(pod, "ready")) || json_text(pod, "trouble") ||
-        made + BEGINNING_SECONDS <= children->world->now)
+    if (!seconds || made + seconds <= children->world->now)
         return false;
-    plan_look_again(children->plan, made + BEGINNING_SECONDS);
+    plan_look_again(children->plan, made + seconds);
     return true;
 }
 

@@ -87,6 +87,7 @@ static void states_of_the_pod(void **state)
         paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
         paper_settle(&p, rows[i].name);
         paper_add(&p, rows[i].pod);
+        p.now += 3;
         str_printf(&want, "%s, PVCReady=True PVCBound", rows[i].status);
         assert_plan(&p, rows[i].name, NULL, str_get(&want));
         assert_says(rows[i].name, paper_message(&p), rows[i].says);
@@ -112,6 +113,22 @@ static void a_pod_that_has_just_begun(void **state)
     assert_int_equal(p.plan.look_again, p.now + 30);
     p.now += 30;
     assert_plan(&p, "takes its time", NULL, "Pending: Ready=False Unknown, PVCReady=True PVCBound");
+}
+
+static void a_pod_that_has_no_node_yet(void **state)
+{
+    cleanup_paper struct paper p;
+
+    (void)state;
+    paper_start(&p, "{}", EXPORT_PVC "," PVC("disk"));
+    paper_settle(&p, "made");
+    paper_add(&p, READY_BY(UNSCHEDULED("'Unschedulable'", "'no node'")));
+    assert_plan(&p, "at first", NULL, "Pending: Ready=False PodPending, PVCReady=True PVCBound");
+    assert_says("at first", paper_message(&p), "is starting");
+    assert_int_equal(p.plan.look_again, p.now + 3);
+    p.now += 3;
+    assert_plan(&p, "still", NULL, "Pending: Ready=False PodPending, PVCReady=True PVCBound");
+    assert_says("still", paper_message(&p), "no node");
 }
 
 /* ---- what is remembered ---- */
@@ -223,9 +240,13 @@ static void pending(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(states_of_the_pod),   cmocka_unit_test(a_pod_that_has_just_begun),
-        cmocka_unit_test(times_of_transition), cmocka_unit_test(what_stays),
-        cmocka_unit_test(the_token_is_told),   cmocka_unit_test(pending),
+        cmocka_unit_test(states_of_the_pod),
+        cmocka_unit_test(a_pod_that_has_just_begun),
+        cmocka_unit_test(a_pod_that_has_no_node_yet),
+        cmocka_unit_test(times_of_transition),
+        cmocka_unit_test(what_stays),
+        cmocka_unit_test(the_token_is_told),
+        cmocka_unit_test(pending),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
