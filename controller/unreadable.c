@@ -2,7 +2,6 @@
 #include "unreadable.h"
 #include "status.h"
 
-#include <math.h>
 #include <string.h>
 
 #define FILES_UNREADABLE "FilesUnreadable"
@@ -18,7 +17,7 @@ static bool is_count(const struct json *value, double max)
 {
     double number = json_number(value, -1);
 
-    return number >= 0 && number <= max && number == floor(number);
+    return number >= 0 && number <= max && number == (double)(uint64_t)number;
 }
 
 static bool is_bool(const struct json *value)
