@@ -24,8 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kubelets take up to two minutes to bring a new Secret to a pod; of so short a certificate four are
- * left when it is renewed. */
+/* Kubelets take up to two minutes to bring a new Secret to a pod: no less is left of so short a
+ * certificate when it is renewed. */
 enum { LEAF_DURATION_MIN = 420 };
 
 /* The Secret, read. */

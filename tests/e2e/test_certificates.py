@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates are renewed while disks are downloaded. tests/e2e/run has them renewed after three minutes (CERTIFICATES)."""
+"""Certificates are renewed while disks are downloaded. tests/e2e/run has them renewed after five minutes."""
 import e2e
 from e2e import Download, check, equal, eventually, sha256, uid
 
-RENEWED = 180 + 120     # seconds: two thirds of its life, and what a kubelet may take
-SLOWLY = ("--limit-rate", "80k")
+RENEWED = 280 + 120     # seconds: two thirds of its life, and what a kubelet may take
+SLOWLY = ("--limit-rate", "55k")
 
 
 def shown(w, address, name):
