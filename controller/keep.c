@@ -280,10 +280,11 @@ struct json *keep_configmap(void *ctx, const struct json *object)
 {
     static const char *const paths[] = {"metadata.ownerReferences", NULL};
     struct json *out = pick_all(object, paths);
+    const char *name = json_text(object, "metadata.name");
     cleanup_str struct str text = STR_INIT;
 
     (void)ctx;
-    if (strcmp(json_text(object, "metadata.name"), CA_CONFIGMAP) == 0)
+    if (name && strcmp(name, CA_CONFIGMAP) == 0)
         json_set(out, "data", json_copy(json_get(object, "data")));
     kind_digest(json_get(object, "data"), &text);
     json_set_string(out, "digest", str_get(&text));
