@@ -168,12 +168,12 @@ class Space(World):
 
 
 class Download(threading.Thread):
-    """One of a disk, through the proxy, that takes its time: some 12 s, or as long as curl's flags make it take. `finish()`:
-    it goes on to its end and is whole; `breaks()`: curl says that it is not."""
+    """One of a disk, through the proxy, that takes its time: some 12 s, or as long as curl's flags and the disk's size make it
+    take. `finish()`: it goes on to its end and is whole; `breaks()`: curl says that it is not."""
 
-    def __init__(self, w, tmp, *flags):
+    def __init__(self, w, tmp, *flags, **disk):
         super().__init__()
-        self.image, self.out, self.done = w.disk(), tmp + "/disk.img", None
+        self.image, self.out, self.done = w.disk(**disk), tmp + "/disk.img", None
         w.export()
         w.ready()
         self.command = (w.formats(where="external")["raw"], self.out, *(flags or ("--limit-rate", "2M")))

@@ -5,7 +5,8 @@ import e2e
 from e2e import Download, check, equal, eventually, sha256, uid
 
 NOTICED = 5         # seconds, the kubelet's part included
-SLOWLY = ("--limit-rate", "300k")       # what is in buffers on the way is far from the end
+# Longer than a pod's grace period, and more than all the buffers on the way hold (some 25 MiB): what breaks it is seen.
+RATE, LONG = ("--limit-rate", "4M"), {"size": 256 << 20}
 
 
 def exported(w, **options):
@@ -34,7 +35,7 @@ def test_a_pod_that_takes_the_volume_ends_the_export_and_gives_it_back(w, tmp):
 
 
 def test_a_download_is_cut_when_the_volume_is_taken(w, tmp):
-    download = Download(w, tmp, *SLOWLY)
+    download = Download(w, tmp, *RATE, **LONG)
     w.user("disk")
     download.breaks()
 
@@ -59,7 +60,7 @@ def test_a_pod_that_is_killed_is_replaced_and_links_and_token_stay(w, tmp):
 
 
 def test_a_download_goes_on_where_it_broke_off_when_its_pod_was_killed(w, tmp):
-    download = Download(w, tmp, *SLOWLY)
+    download = Download(w, tmp, *RATE, **LONG)
     old = uid(w.pod())
     w.delete("pod", w.child("pod"))
     download.breaks()
