@@ -228,6 +228,8 @@ static int lead(struct daemon *daemon, struct err *err)
     free(now);
     free(note);
     account_close(&daemon->account);
+    /* One that ends before its next renewal must not leave a note that gets older and older. */
+    kube_lease_renew(daemon->lease);
     surroundings_wait(daemon->keeper, FIRST_LOOK_SECONDS);
     routes_add_all(&daemon->routes);
     daemon->inspector = inspector_start(&daemon->cache, daemon->queue, err);

@@ -84,7 +84,7 @@ static uint64_t pause_ns(struct kube_lease *lease)
     return lease_is_held(lease) ? ns : ns + random_number() % (ns / 5 * 6);
 }
 
-/* False when it is time to end. */
+/* Or until a renewal is asked for. False when it is time to end. */
 static bool sleep_until(struct kube_lease *lease, uint64_t when)
 {
     struct timespec until = clock_timespec(when);
@@ -92,8 +92,9 @@ static bool sleep_until(struct kube_lease *lease, uint64_t when)
     int rc = 0;
 
     pthread_mutex_lock(&lease->mutex);
-    while (!lease->stopping && !lease->over && rc == 0)
+    while (!lease->stopping && !lease->over && !lease->asked && rc == 0)
         rc = pthread_cond_timedwait(&lease->changed, &lease->mutex, &until);
+    lease->asked = false;
     go_on = !lease->stopping && !lease->over;
     pthread_mutex_unlock(&lease->mutex);
     return go_on;
@@ -231,6 +232,14 @@ void kube_lease_stop(struct kube_lease *lease)
     if (lease->held && lease->object)
         lease_release(lease);
     free_lease(lease);
+}
+
+void kube_lease_renew(struct kube_lease *lease)
+{
+    pthread_mutex_lock(&lease->mutex);
+    lease->asked = true;
+    pthread_cond_broadcast(&lease->changed);
+    pthread_mutex_unlock(&lease->mutex);
 }
 
 bool kube_lease_held(struct kube_lease *lease)

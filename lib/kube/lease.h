@@ -37,6 +37,8 @@ struct kube_lease_config {
 struct kube_lease *kube_lease_start(const struct kube_lease_config *config, struct err *err);
 /* Ends it and, when we lead, gives the lease back so that the next one need not wait. */
 void kube_lease_stop(struct kube_lease *lease);
+/* Has it renewed at once, as there is something new to note. From any thread; does not block. */
+void kube_lease_renew(struct kube_lease *lease);
 bool kube_lease_held(struct kube_lease *lease);
 /* Who holds it, as last seen; the caller frees; NULL: nobody. */
 char *kube_lease_holder(struct kube_lease *lease);

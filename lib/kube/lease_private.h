@@ -14,6 +14,7 @@ struct kube_lease {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool stopping, held, over; /* over: was held, and lost */
+    bool asked;                /* to be renewed at once */
     uint64_t renewed;          /* when the last request that succeeded was sent */
     char *holder;              /* as last seen; NULL: nobody */
 

@@ -70,6 +70,7 @@ def snapshot(w):
     w.snapshot(disks=("disk", "data"))
     w.export_snapshot()
     w.ready(seconds=w.patience)
+    w.shows("VolumesCreated", "True", "AllPVCsReady", seconds=w.patience)      # told of by another watch than the pod
     yield "ready"
     w.delete("pod", w.child("pod"))
     w.ready(seconds=w.patience)

@@ -114,6 +114,14 @@ def test_a_leader_that_ends_leaves_at_once(plane):
         second.check()
 
 
+@alone
+def test_a_leader_notes_at_once_what_it_has_seen(plane):
+    # Else leaders that are killed before they renew the lease leave one note to each other, until the server's history of it has ended.
+    plane.request("DELETE", LEASE_PATH)
+    with Controller(plane, flags=["--lease-duration=120s", "--lease-renew=100s", "--lease-retry=60s"]):
+        eventually(lambda: plane.request("GET", LEASE_PATH)[1]["metadata"]["annotations"]["vmexport.io/pods-resource-version"], "the note")
+
+
 # ---- ends ----
 
 @alone

@@ -37,6 +37,27 @@ def test_claims_that_are_not_bound_yet_are_told(w):
     equal(w.phase(), "Pending")
 
 
+def test_claims_that_come_while_nobody_looks_are_bound_before_the_pod_runs(w):
+    class Slow(type(w)):
+        """Is held up, as on a busy machine, until the controller has done all that it can."""
+
+        def children(self, kind, name="exp"):
+            found = super().children(kind, name)
+            if kind == "pvc" and not found:
+                self.has_pod(name)
+            return found
+
+        def pod_phase(self, *args, **options):
+            pod = super().pod_phase(*args, **options)
+            eventually(lambda: self.phase() == "Ready", "the export is Ready")
+            return pod
+
+    w.snapshot(disks=("disk", "data"))
+    w.export_snapshot()
+    Slow(w.plane, w.controller, w.ns).ready()
+    w.shows("VolumesCreated", "True", "AllPVCsReady")
+
+
 def test_the_formats_links_work_in_the_pod(w):
     w.snapshot()
     w.export_snapshot()

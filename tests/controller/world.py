@@ -378,10 +378,12 @@ class World:
     def ready(self, name="exp", seconds=WITHIN):
         """Plays kubelet and provisioner until the export is Ready; returns it."""
         def step():
+            # The pod is looked for first: its claims are there before it is, so that it doesn't run before they are all bound.
+            p = self.pod(name)
             for claim in self.children("pvc", name):
                 if claim["status"].get("phase") != "Bound":
                     self.bind(claim["metadata"]["name"])
-            p = self.run_pod(name)
+            p = p and self.run_pod(name)
             e = self.exp(name)
             return e if p and (e.get("status") or {}).get("phase") == "Ready" else None
         try:

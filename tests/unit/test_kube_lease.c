@@ -367,6 +367,49 @@ static void one_that_is_renewed(void **state)
     assert_int_equal(server.updates, 0);
 }
 
+static char *note(void *ctx)
+{
+    return strdup(ctx);
+}
+
+static bool is_noted(void)
+{
+    cleanup_free char *text = server_text("metadata.annotations.note");
+
+    return text != NULL;
+}
+
+/* Long before its next renewal. */
+static void one_that_has_something_to_note(void **state)
+{
+    char text[] = "all";
+    const struct kube_lease_config config = {.ns = "ns",
+                                             .name = "name",
+                                             .identity = "me",
+                                             .duration_seconds = 20,
+                                             .renew_seconds = 18,
+                                             .retry_ms = 14000,
+                                             .note_key = "note",
+                                             .note = note,
+                                             .ctx = text};
+    uint64_t end = clock_ms() + 8000;
+    struct kube_lease *lease;
+    struct err err;
+
+    (void)state;
+    lease = kube_lease_start(&config, &err);
+    assert_non_null(lease);
+    while (!kube_lease_held(lease) && clock_ms() < end)
+        usleep(1000);
+    assert_false(is_noted());
+    kube_lease_renew(lease);
+    while (!is_noted() && clock_ms() < end)
+        usleep(1000);
+    must_say("metadata.annotations.note", "all");
+    assert_int_equal(server.updates, 1);
+    kube_lease_stop(lease);
+}
+
 static void two_candidates(void **state)
 {
     struct candidate a, b;
@@ -611,6 +654,7 @@ int main(void)
         cmocka_unit_test_teardown(one_that_was_given_back, tear_down),
         cmocka_unit_test_teardown(one_that_is_not_renewed, tear_down),
         cmocka_unit_test_teardown(one_that_is_renewed, tear_down),
+        cmocka_unit_test_teardown(one_that_has_something_to_note, tear_down),
         cmocka_unit_test_teardown(two_candidates, tear_down),
         cmocka_unit_test_teardown(a_race, tear_down),
         cmocka_unit_test_teardown(a_server_that_fails, tear_down),
