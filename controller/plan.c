@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan.h"
 #include "base/clock.h"
-#include "duration.h"
+#include "base/duration.h"
 #include "status.h"
 #include "unreadable.h"
 

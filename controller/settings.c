@@ -4,8 +4,8 @@
  * object of names and values, which is then checked (settings_rules.c) and read into the struct: so
  * a flag and a key of the file cannot differ in meaning.
  */
+#include "base/duration.h"
 #include "base/yaml.h"
-#include "duration.h"
 #include "settings_internal.h"
 #include "user_id.h"
 

@@ -4,15 +4,12 @@
  * so that a wrong one is found.
  */
 #include "base/io.h"
+#include "base/version.h"
 #include "base/yaml.h"
 #include "settings_internal.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#ifndef VMEXPORT_VERSION
-#define VMEXPORT_VERSION "0.1.0"
-#endif
 
 enum { CONFIG_MAX = 1 << 20 };
 

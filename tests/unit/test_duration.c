@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "duration.h"
+#include "base/duration.h"
 #include "support.h"
 
 /* Those of Go's time_test.go, and the edges. */

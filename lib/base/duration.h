@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "base/err.h"
-#include "base/str.h"
+#include "err.h"
+#include "str.h"
 
 #include <stdint.h>
 
