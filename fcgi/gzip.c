@@ -11,7 +11,7 @@
 #include "disk.h"
 #include "handler.h"
 #include "stream/codec.h"
-#include "stream/format.h"
+#include "export/format.h"
 #include "stream/gzip_stream.h"
 
 #include <errno.h>

@@ -15,7 +15,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "handler.h"
-#include "stream/format.h"
+#include "export/format.h"
 #include "stream/gzip_stream.h"
 #include "tree.h"
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "codec.h"
-#include "format.h"
+#include "export/format.h"
 
 enum {
     /* Fewer zero pages in a row are left to the compressor: a frame costs more than they do. */

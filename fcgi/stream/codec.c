@@ -12,7 +12,7 @@
  * histogram and stored without trying.
  */
 #include "codec.h"
-#include "format.h"
+#include "export/format.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
  * is the one-bit code 0 and distance 1 the one-bit code 0. Each 258 zeros are then two zero bits,
  * so the body of the run is literally zero bytes, one for 1032 zeros (RFC 1951 §3.2.7).
  */
-#include "format.h"
+#include "export/format.h"
 
 #include <assert.h>
 #include <stdbool.h>

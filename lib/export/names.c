@@ -144,6 +144,11 @@ struct name names_label(const char *export_name)
     return of_export("", export_name, label_value);
 }
 
+struct name names_client_token(const char *export_name)
+{
+    return of_export("secret-", export_name, subdomain);
+}
+
 /* ---- within the pod ---- */
 
 static bool is_reserved(const char *volume)

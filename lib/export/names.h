@@ -47,6 +47,10 @@ struct name names_restored(const struct names_scheme *scheme, const char *export
 const char *names_label_key(const struct names_scheme *scheme);
 struct name names_label(const char *export_name);
 
+/* The Secret of the token that a client makes beside its export: as `virtctl vmexport` calls it, in
+ * either group. */
+struct name names_client_token(const char *export_name);
+
 /* ---- within the pod ---- */
 
 /* The pod's own volumes; the name of none that is exported (names_volume). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "judge.h"
-#include "stream/format.h"
+#include "export/format.h"
 #include "support.h"
 
 enum { CANARY = 64 };

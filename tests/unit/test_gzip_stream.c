@@ -5,7 +5,7 @@
  */
 #include "base/cleanup.h"
 #include "judge.h"
-#include "stream/format.h"
+#include "export/format.h"
 #include "stream/gzip_stream.h"
 #include "support.h"
 
