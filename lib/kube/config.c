@@ -18,19 +18,19 @@ static const char pod_dir[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /* ---- freeing ---- */
 
-static void free_texts(char **texts)
+void kubeconfig_free_texts(char **texts)
 {
     for (char **text = texts; text && *text; text++)
         secret_free(*text);
     free(texts);
 }
 
-static void free_exec(struct kube_exec *exec)
+void kubeconfig_free_exec(struct kube_exec *exec)
 {
     if (!exec)
         return;
-    free_texts(exec->argv);
-    free_texts(exec->env);
+    kubeconfig_free_texts(exec->argv);
+    kubeconfig_free_texts(exec->env);
     free(exec->api_version);
     free(exec->install_hint);
     secret_free(exec->cluster_info);
@@ -55,8 +55,8 @@ void kube_config_free(struct kube_config *config)
     secret_free(config->password);
     free(config->impersonate_user);
     free(config->impersonate_uid);
-    free_texts(config->impersonate_groups);
-    free_exec(config->exec);
+    kubeconfig_free_texts(config->impersonate_groups);
+    kubeconfig_free_exec(config->exec);
     free(config);
 }
 

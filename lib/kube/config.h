@@ -65,4 +65,23 @@ int kube_config_parse(const char *text, size_t len, const char *dir,
                       const struct kube_config_options *options, struct kube_config **out,
                       struct err *err);
 
+/* What a command line says over it, as kubectl's flags of these names do; NULL: nothing. */
+struct kube_config_override {
+    const char *server, *tls_server_name, *proxy_url;
+    const char *certificate_authority, *client_certificate, *client_key; /* paths of PEM files */
+    const char *token, *username, *password;
+    const char *as, *as_uid;
+    const char *const *as_groups;
+    size_t as_group_count;
+    bool insecure;
+};
+
+/*
+ * Puts that over `*config`, in place. NULL there: no kubeconfig is, and it becomes one of what the
+ * override says alone, which needs a server. Who names a credential means to be that user: none of
+ * the kubeconfig's is used then. ERR_INPUT, with the flag; `*config` is to be freed all the same.
+ */
+int kube_config_override(struct kube_config **config, const struct kube_config_override *override,
+                         struct err *err);
+
 void kube_config_free(struct kube_config *config);

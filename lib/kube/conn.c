@@ -76,6 +76,16 @@ const struct kube_config *kube_client_config(const struct kube_client *client)
     return client->config;
 }
 
+struct kube_auth *kube_client_auth(const struct kube_client *client)
+{
+    return client->auth;
+}
+
+const char *kube_client_agent(const struct kube_client *client)
+{
+    return client->user_agent;
+}
+
 void kube_client_free(struct kube_client *client)
 {
     if (!client)

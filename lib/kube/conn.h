@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A connection and what it repeats without its caller's doing (client.h says what). Private to
- * lib/kube/client.c; the functions of kube_client and kube_conn themselves are in conn.c.
+ * lib/kube/client.c and upgrade.c; the functions of kube_client and kube_conn themselves are in conn.c.
  */
 #pragma once
 
@@ -43,3 +43,7 @@ int kube_conn_send(struct kube_conn *conn, const struct kube_request *request, s
 
 /* The part of the client's user agent before '/'. `out` is appended to. */
 void kube_conn_field_manager(const struct kube_conn *conn, struct str *out);
+
+/* What the client's connections share. */
+struct kube_auth *kube_client_auth(const struct kube_client *client);
+const char *kube_client_agent(const struct kube_client *client);

@@ -31,6 +31,14 @@ void endpoint_add_line(struct curl_slist **headers, const char *line)
     *headers = grown;
 }
 
+int endpoint_check_line(const char *line, struct err *err)
+{
+    if (!line[strcspn(line, "\r\n")])
+        return 0;
+    return err_set(err, ERR_INPUT, "a line break in the header %.*s, whose value is configured",
+                   (int)strcspn(line, ":"), line);
+}
+
 static void add_header(struct curl_slist **headers, const char *name, const char *value)
 {
     cleanup_str struct str line = STR_INIT;
@@ -114,6 +122,12 @@ static void set_ca(struct endpoint *endpoint, CURL *easy)
     blob.len = strlen(endpoint->ca);
     curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's CAs are not asked */
+}
+
+bool endpoint_is_tls_failure(CURLcode result)
+{
+    return result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CONNECT_ERROR ||
+           result == CURLE_SSL_CACERT_BADFILE;
 }
 
 bool endpoint_reload_ca(struct endpoint *endpoint, CURL *easy)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What of a connection stays from request to request: where the server is, how its identity is
- * checked, and who we are to it. Private to lib/kube/http.c.
+ * checked, and who we are to it. Private to lib/kube/http.c and upgrade.c.
  */
 #pragma once
 
@@ -31,8 +31,12 @@ void endpoint_free(struct endpoint *endpoint);
 void endpoint_use_credential(struct endpoint *endpoint, const struct kube_credential *credential,
                              CURL *easy);
 
+/* Whether it failed for the server's certificate, maybe: then its CA may have changed. */
+bool endpoint_is_tls_failure(CURLcode result);
 /* Reads the CA's file again. Whether the handle has another CA now, so that trying again may help. */
 bool endpoint_reload_ca(struct endpoint *endpoint, CURL *easy);
 
+/* ERR_INPUT for a header line with a line break in its value, which would be a header of its own. */
+int endpoint_check_line(const char *line, struct err *err);
 /* Appends a header line, or whatever else is such a list. Out of memory ends the program. */
 void endpoint_add_line(struct curl_slist **list, const char *line);

@@ -145,14 +145,10 @@ static size_t take_body(char *data, size_t size, size_t count, void *ctx)
 
 /* ---- a request ---- */
 
-/* A value with a line break would be a header of its own. */
 static int add_line(struct curl_slist **headers, const char *line, struct err *err)
 {
-    if (line[strcspn(line, "\r\n")]) {
-        err_set(err, ERR_INPUT, "a line break in the header %.*s, whose value is configured",
-                (int)strcspn(line, ":"), line);
+    if (endpoint_check_line(line, err) < 0)
         return -KUBE_BAD_REQUEST;
-    }
     endpoint_add_line(headers, line);
     return 0;
 }
@@ -238,12 +234,6 @@ static CURLcode transfer(struct kube_http *http)
     return result;
 }
 
-static bool is_tls_failure(CURLcode result)
-{
-    return result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CONNECT_ERROR ||
-           result == CURLE_SSL_CACERT_BADFILE;
-}
-
 /* Seconds only, as the API server sends them. */
 static long retry_after(struct kube_http *http)
 {
@@ -298,7 +288,7 @@ int kube_http_send(struct kube_http *http, const struct kube_http_request *reque
         set_request(&exchange, headers);
         http->error[0] = '\0';
         result = transfer(http);
-        if (is_tls_failure(result) && endpoint_reload_ca(&http->endpoint, http->easy))
+        if (endpoint_is_tls_failure(result) && endpoint_reload_ca(&http->endpoint, http->easy))
             result = transfer(http);
         if (result != CURLE_OK && !exchange.stopped)
             rc = fail(&exchange, result, err);

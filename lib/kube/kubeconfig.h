@@ -58,6 +58,14 @@ char *kubeconfig_path(const struct kubeconfig_entry *entry, const char *path);
 int kubeconfig_exec(const struct kubeconfig_entry *user, const struct kubeconfig_entry *cluster,
                     const struct kube_config *config, struct kube_exec **out, struct err *err);
 
+/* Whether it can be used as the URL of an API server, without '?', '#' and '@'; of a proxy. */
+bool kubeconfig_is_server(const char *url);
+bool kubeconfig_is_proxy(const char *url);
+
+/* Frees texts that are ended by NULL, and wipes them; NULL is fine. */
+void kubeconfig_free_texts(char **texts);
+void kubeconfig_free_exec(struct kube_exec *exec);
+
 /* As kube_config_in_cluster, with what it finds in the environment and the file system. */
 int kube_config_from_pod(const char *host, const char *port, const char *dir,
                          struct kube_config **out, struct err *err);

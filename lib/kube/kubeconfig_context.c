@@ -63,8 +63,7 @@ static int take_pem(const struct kubeconfig_entry *entry, const char *key, const
 
 /* ---- what the context means ---- */
 
-static int check_url(const struct kubeconfig_entry *cluster, const char *key, const char *url,
-                     const char *const *schemes, struct err *err)
+static bool is_url(const char *url, const char *const *schemes)
 {
     for (; *schemes; schemes++) {
         size_t len = strlen(*schemes);
@@ -72,18 +71,33 @@ static int check_url(const struct kubeconfig_entry *cluster, const char *key, co
         if (strncasecmp(url, *schemes, len) == 0 && url[len] && url[len] != '/')
             break;
     }
-    if (!*schemes || url[strspn(url, "!#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "[]_abcdefghijklmnopqrstuvwxyz~")])
-        return kubeconfig_refuse(cluster, err, "its %s is no URL that can be used here", key);
-    return 0;
+    return *schemes && !url[strspn(url, "!#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "[]_abcdefghijklmnopqrstuvwxyz~")];
+}
+
+/* Without what may not be in a server's. */
+static bool is_http_url(const char *url)
+{
+    static const char *const schemes[] = {"https://", "http://", NULL};
+
+    return is_url(url, schemes);
+}
+
+bool kubeconfig_is_server(const char *url)
+{
+    return is_http_url(url) && !strpbrk(url, "?#@");
+}
+
+bool kubeconfig_is_proxy(const char *url)
+{
+    static const char *const schemes[] = {"http://", "https://", "socks5://", NULL};
+
+    return is_url(url, schemes);
 }
 
 static int take_cluster(const struct kubeconfig_entry *cluster, struct kube_config *out,
                         struct err *err)
 {
-    static const char *const schemes[] = {"https://", "http://", NULL};
-    static const char *const proxy_schemes[] = {"http://", "https://", "socks5://", NULL};
-
     if (take_text(cluster, "server", &out->server, err) < 0 ||
         take_text(cluster, "tls-server-name", &out->tls_server_name, err) < 0 ||
         take_text(cluster, "proxy-url", &out->proxy_url, err) < 0 ||
@@ -92,10 +106,11 @@ static int take_cluster(const struct kubeconfig_entry *cluster, struct kube_conf
         return -1;
     if (!out->server)
         return kubeconfig_refuse(cluster, err, "it has no server");
-    if (check_url(cluster, "server", out->server, schemes, err) < 0 ||
-        (out->proxy_url && check_url(cluster, "proxy-url", out->proxy_url, proxy_schemes, err) < 0))
-        return -1;
-    if (strpbrk(out->server, "?#@"))
+    if (!is_http_url(out->server))
+        return kubeconfig_refuse(cluster, err, "its server is no URL that can be used here");
+    if (out->proxy_url && !kubeconfig_is_proxy(out->proxy_url))
+        return kubeconfig_refuse(cluster, err, "its proxy-url is no URL that can be used here");
+    if (!kubeconfig_is_server(out->server))
         return kubeconfig_refuse(cluster, err,
                                  "its server must be https://HOST:PORT or with a path");
     if (out->insecure && out->ca)
