@@ -146,9 +146,11 @@ static int keep_certificate(const struct proxy_files *files, time_t now, time_t 
     count = proxy_names(files, names);
     stale = authority_leaf_stale(files->authority, secret, (const char *const *)names, count, now,
                                  &renewal);
-    if (stale)
+    if (stale) {
         rc = issue(files, secret, (const char *const *)names, count, stale, now, err);
-    else if (renewal < *next)
+        renewal = now + 1; /* to see when the new one is due: our own write wakes nobody */
+    }
+    if (renewal < *next)
         *next = renewal;
     for (size_t i = 0; i < count; i++)
         free(names[i]);
