@@ -9,7 +9,7 @@ B := build/$(VARIANT)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes \
 	-Werror=implicit-function-declaration -Wpointer-arith -Wundef -Wwrite-strings -Wcast-qual
-CPPFLAGS_ALL := -D_GNU_SOURCE -Ilib -Ifcgi -Ilighttpd -Icontroller $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE -Ilib -Ifcgi -Ilighttpd -Icontroller -Icli $(CPPFLAGS)
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now,--as-needed
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -47,21 +47,29 @@ KUBE_SRC := $(wildcard lib/kube/*.c)
 CONTROLLER_SRC := $(filter-out controller/main.c,$(wildcard controller/*.c))
 # What all programs agree on about an export.
 EXPORT_SRC := $(wildcard lib/export/*.c)
+CLI_SRC := $(filter-out cli/main.c,$(wildcard cli/*.c cli/*/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 
+# A group, as what all agree on (lib/export) and what all stand on (lib/base) need one another.
+LINK = $(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 SHARED := $(B)/libshared.a
 EXPORT := $(B)/libexport.a
 CONTROLLER := $(B)/libcontroller.a $(B)/libkube.a $(EXPORT)
-PARTS := $(CONTROLLER) $(B)/libpod.a $(SHARED)
-PROGRAMS := $(HANDLERS:%=$(B)/fcgi/%) $(B)/lighttpd/pod $(B)/controller/vmexport-controller
+CLI := $(B)/libcli.a $(B)/libkube.a $(EXPORT)
+PARTS := $(B)/libcli.a $(CONTROLLER) $(B)/libpod.a $(SHARED)
+# What the image has. The client is not in it.
+SERVERS := $(HANDLERS:%=$(B)/fcgi/%) $(B)/lighttpd/pod $(B)/controller/vmexport-controller
+CLIENT := $(B)/cli/vmexport
+PROGRAMS := $(SERVERS) $(CLIENT)
 UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 FUZZERS := $(FUZZ_SRC:%.c=$(B)/%)
 SHIM := $(B)/tests/http/fault.so
 
-.PHONY: FORCE all help deps deps-test deps-image deps-bench run run-controller test asan-test tsan-test unit-test http-test \
-	controller-test helm-test helm-golden image-test e2e coverage fuzz-smoke format format-check lint bench bench-proxy bench-controller install image clean programs \
+.PHONY: FORCE all help deps deps-test deps-image run run-controller test asan-test tsan-test unit-test http-test \
+	controller-test client-test helm-test helm-golden image-test e2e coverage fuzz-smoke format format-check lint bench bench-proxy bench-controller bench-client \
+	install install-server image clean programs \
 	test-programs fuzzers cluster cluster-down
 .SECONDARY:
 all: programs
@@ -75,8 +83,6 @@ deps-test: ## the same for the tests
 	$(Q)tools/deps run test image cluster node
 deps-image: ## the same for the image
 	$(Q)tools/deps run image
-deps-bench:
-	$(Q)tools/deps run test bench
 
 programs: $(PROGRAMS)
 	@:
@@ -84,7 +90,7 @@ test-programs: $(PROGRAMS) $(UNIT_TESTS) $(SHIM)
 	@:
 
 # What everything was built with: other flags, another compiler or another list of sources builds anew.
-BUILT_WITH := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(SHARED_SRC) $(POD_SRC) $(KUBE_SRC) $(CONTROLLER_SRC) $(EXPORT_SRC)
+BUILT_WITH := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(SHARED_SRC) $(POD_SRC) $(KUBE_SRC) $(CONTROLLER_SRC) $(EXPORT_SRC) $(CLI_SRC)
 $(B)/built-with: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' >$@
@@ -101,33 +107,38 @@ $(B)/libpod.a: $(filter-out %/pod.o,$(call obj,$(POD_SRC)))
 $(B)/libkube.a: $(call obj,$(KUBE_SRC))
 $(EXPORT): $(call obj,$(EXPORT_SRC))
 $(B)/libcontroller.a: $(call obj,$(CONTROLLER_SRC))
+$(B)/libcli.a: $(call obj,$(CLI_SRC))
 $(B)/lib%.a: $(B)/built-with
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-$(B)/fcgi/%: $(B)/fcgi/%.o $(SHARED)
+$(B)/fcgi/%: $(B)/fcgi/%.o $(EXPORT) $(SHARED)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS)
+	$(LINK) $(LDLIBS)
 
 $(B)/fcgi/proxy: $(B)/fcgi/proxy.o $(EXPORT) $(SHARED)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS_kube) $(LDLIBS)
+	$(LINK) -lssl $(LDLIBS_kube) $(LDLIBS)
 
 $(B)/lighttpd/pod: $(B)/lighttpd/pod.o $(B)/libpod.a $(SHARED)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS)
+	$(LINK) -lssl $(LDLIBS)
+
+$(CLIENT): $(B)/cli/main.o $(CLI) $(SHARED)
+	$(call say,LD)
+	$(LINK) -lssl $(LDLIBS_kube) $(LDLIBS)
 
 $(B)/controller/vmexport-controller: $(B)/controller/main.o $(CONTROLLER) $(SHARED)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_kube) $(LDLIBS)
+	$(LINK) $(LDLIBS_kube) $(LDLIBS)
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(PARTS)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka -lssl $(LDLIBS_kube) $(LDLIBS)
+	$(LINK) -lcmocka -lssl $(LDLIBS_kube) $(LDLIBS)
 
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(PARTS)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl $(LDLIBS_kube) $(LDLIBS)
+	$(LINK) -lssl $(LDLIBS_kube) $(LDLIBS)
 
 # The shim that makes a disk fail is loaded into other programs: never sanitized itself.
 $(SHIM): tests/http/fault.c $(B)/built-with
@@ -144,7 +155,7 @@ run-controller: ## try the controller with a Kubernetes API of its own, until Ct
 	$(Q)$(MAKE) --no-print-directory programs
 	$(Q)tools/run-controller $(B)
 
-test: deps-test ## every test of the project: gates, unit, http, controller, chart, fuzzers, ASan+UBSan, TSan, trixie, image, e2e
+test: deps-test ## every test of the project: gates, unit, http, controller, client, chart, fuzzers, ASan+UBSan, TSan, trixie, image, e2e
 	$(Q)tests/run all
 
 unit-test: deps-test ## the unit tests, in VARIANT (release, asan, tsan, clang)
@@ -153,6 +164,8 @@ http-test: deps-test ## the tests over HTTP, in VARIANT
 	$(Q)tests/run http
 controller-test: deps-test ## the controller's tests against a real API server, in VARIANT
 	$(Q)tests/run controller
+client-test: deps-test ## the client's tests against a real API server and a real export server, in VARIANT
+	$(Q)tests/run client
 asan-test: deps-test ## all tests under ASan and UBSan
 	$(Q)tests/run asan
 helm-test: deps-test ## the tests of the chart, with Helm 3 and 4
@@ -175,20 +188,16 @@ fuzz-smoke: deps-test ## each fuzzer for some seconds over its corpus
 	$(Q)tests/fuzz/smoke build/fuzz
 fuzzers: $(FUZZERS)
 
-bench: deps-bench ## measure beside a Go peer (tests/bench/README.md)
+bench: ## measure the export pod beside a Go peer (tests/bench/README.md)
+bench-proxy: ## measure the export proxy beside a Go peer
+bench-controller: ## measure the controller with thousands of exports
+bench-client: ## measure the client's download beside curl and a Go client
+bench bench-proxy bench-controller bench-client:
+	$(Q)tools/deps run test bench $(if $(filter bench-c%,$@),cluster)
 	$(Q)$(MAKE) --no-print-directory programs
-	$(Q)tests/bench/run $(B)
+	$(Q)tests/bench/$(patsubst bench-%,%,$(patsubst bench,run,$@)) $(B)
 
-bench-proxy: deps-bench ## measure the export proxy beside a Go peer (tests/bench/README.md)
-	$(Q)$(MAKE) --no-print-directory programs
-	$(Q)tests/bench/proxy $(B)
-
-bench-controller: ## measure the controller with thousands of exports (tests/bench/README.md)
-	$(Q)tools/deps run cluster
-	$(Q)$(MAKE) --no-print-directory programs
-	$(Q)tests/bench/controller $(B)
-
-C_FILES := $(wildcard lib/*/*.[ch] fcgi/*.[ch] fcgi/stream/*.[ch] lighttpd/*.[ch] controller/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard lib/*/*.[ch] fcgi/*.[ch] fcgi/stream/*.[ch] lighttpd/*.[ch] controller/*.[ch] cli/*.[ch] cli/*/*.[ch] tests/*/*.[ch])
 format: ## rewrite the sources in the project's format
 	$(Q)clang-format -i $(C_FILES)
 format-check: ## the gate
@@ -196,10 +205,13 @@ format-check: ## the gate
 lint: ## clang-tidy over the sources
 	$(Q)clang-tidy --quiet $(filter %.c,$(filter-out tests/%,$(C_FILES))) -- $(CPPFLAGS_ALL) -std=gnu11
 
-install: programs ## into DESTDIR and PREFIX
-	install -d $(DESTDIR)$(PREFIX)/libexec/vmexport $(DESTDIR)$(PREFIX)/share/vmexport
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/libexec/vmexport
-	install -m 644 lighttpd/*.conf $(DESTDIR)$(PREFIX)/share/vmexport
+INSTALLED := $(DESTDIR)$(PREFIX)
+install: install-server $(CLIENT) ## into DESTDIR and PREFIX: the client with man page and completions, the servers
+	$(Q)tools/install-client $(CLIENT) "$(INSTALLED)"
+install-server: $(SERVERS)
+	$(Q)install -d "$(INSTALLED)/libexec/vmexport" "$(INSTALLED)/share/vmexport"
+	$(Q)install -m 755 $(SERVERS) "$(INSTALLED)/libexec/vmexport"
+	$(Q)install -m 644 lighttpd/*.conf "$(INSTALLED)/share/vmexport"
 
 image: deps-image ## the container image as an OCI archive, without a container engine (images/README.md)
 	$(Q)images/build

@@ -73,6 +73,12 @@ static struct name imported_ca(const struct names_scheme *ignored, const char *e
     return names_imported_ca(export_name);
 }
 
+static struct name client_token(const struct names_scheme *ignored, const char *export_name)
+{
+    (void)ignored;
+    return names_client_token(export_name);
+}
+
 static const struct {
     name_fn *name;
     size_t max;
@@ -81,7 +87,7 @@ static const struct {
     {names_service, 63, false},   {names_pod, 63, false},   {names_ingress, 253, true},
     {names_token, 253, true},     {names_tls, 253, true},   {names_manifest, 253, true},
     {label_of, 63, true},         {volume_of, 63, false},   {restored_of, 253, true},
-    {imported_header, 253, true}, {imported_ca, 253, true},
+    {imported_header, 253, true}, {imported_ca, 253, true}, {client_token, 253, true},
 };
 
 static void documented_names(void **state)
@@ -100,6 +106,7 @@ static void documented_names(void **state)
         {label_of, {"example", "example"}},
         {imported_header, {"header-secret-example", "header-secret-example"}},
         {imported_ca, {"export-ca-cm-example", "export-ca-cm-example"}},
+        {client_token, {"secret-example", "secret-example"}},
     };
 
     (void)state;

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to fetch*.c: one download under way. */
+#pragma once
+
+#include "transfer/fetch.h"
+#include "transfer/retry.h"
+
+/* A multiple of it is where a gzip may be gone on from (?from=). */
+#define FETCH_GRID ((uint64_t)1 << 20)
+
+struct fetch_run {
+    const struct fetch *fetch;
+    struct http *http;
+    struct output_state state; /* what is there, and of what */
+    struct retry retry;
+    unsigned again; /* how often we had to start again */
+    bool changed;   /* the server's resource is not what state.etag says */
+    bool crc_came;  /* state.crc is what the server said, too */
+    bool size_came; /* state.size is what the server said of this resource */
+};
+
+/* Throws away what is there: the server has another disk, or one that cannot be gone on with. */
+int fetch_again(struct fetch_run *run, const char *why, struct err *err);
+
+/* By several connections. `*done` false when the server does not do ranges: nothing was fetched. */
+int fetch_ranges(struct fetch_run *run, bool *done, struct err *err);
+/* By one, until all is there. */
+int fetch_stream(struct fetch_run *run, struct err *err);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A download by one connection: requests one after the other, each going on where the one before broke
+ * off.
+ *
+ * What is asked to go on is answered with the entity tag of what is there now. One that differs means
+ * another disk, also from a server that ignores If-Range or If-Match.
+ */
+#include "base/cgroup.h"
+#include "base/str.h"
+#include "fetch_private.h"
+#include "interrupt.h"
+#include "transfer/gunzip.h"
+
+#include <inttypes.h>
+#include <isa-l/crc.h>
+#include <string.h>
+
+/* More would only wait for the network and the disk. */
+enum { THREADS_MAX = 4 };
+
+/* Of a gzip (RFC 1952 §2.3.1). */
+enum { GZIP_FIRST = 0x1f };
+
+/* One request. */
+struct attempt {
+    struct fetch_run *run;
+    struct gunzip *gunzip; /* NULL when it comes as it is, unseen */
+    uint64_t at;           /* without: where the next byte belongs */
+    bool begun;            /* a byte came */
+};
+
+static uint32_t crc_add(uint32_t crc, const void *data, size_t len)
+{
+    return crc32_gzip_refl(crc, data, len);
+}
+
+/* ---- where the bytes go ---- */
+
+static int unpacked(void *ctx, uint64_t offset, const void *data, size_t len, struct err *err)
+{
+    const struct fetch_run *run = ctx;
+    return output_write(run->fetch->output, offset, data, len, err);
+}
+
+static int zeros(void *ctx, uint64_t offset, uint64_t len, struct err *err)
+{
+    const struct fetch_run *run = ctx;
+    return output_zeros(run->fetch->output, offset, len, err);
+}
+
+static int kept(void *ctx, const void *data, size_t len, struct err *err)
+{
+    struct fetch_run *run = ctx;
+    if (output_write(run->fetch->output, run->state.bytes, data, len, err))
+        return -1;
+    run->state.bytes += len;
+    return 0;
+}
+
+/* What is there already may come again, from a server that does no ranges: it is the same. */
+static int plain(struct attempt *attempt, const uint8_t *data, size_t len, struct err *err)
+{
+    struct output_state *state = &attempt->run->state;
+    uint64_t skip = state->position - attempt->at;
+    attempt->at += len;
+    if (skip >= len)
+        return 0;
+    data += skip;
+    len -= (size_t)skip;
+    if (output_write(attempt->run->fetch->output, state->position, data, len, err))
+        return -1;
+    state->crc = crc_add(state->crc, data, len);
+    state->position += len;
+    state->bytes = state->position;
+    return 0;
+}
+
+static int begin_gzip(struct attempt *attempt, struct err *err)
+{
+    struct fetch_run *run = attempt->run;
+    bool keep = run->fetch->mode != FETCH_UNPACK;
+    unsigned cpus = cgroup_cpus();
+    struct gunzip_options options = {
+        .from = run->state.position / FETCH_GRID * FETCH_GRID,
+        .threads = cpus < THREADS_MAX ? cpus : THREADS_MAX,
+        .ctx = run,
+        .write = unpacked,
+        .zeros = zeros,
+        .in_order = output_in_order(run->fetch->output),
+        .keep = keep ? kept : NULL,
+        .have = run->state.position,
+        .have_crc = run->state.crc,
+    };
+    attempt->gunzip = gunzip_new(&options, err);
+    return attempt->gunzip ? 0 : -1;
+}
+
+static int take(void *ctx, const void *data, size_t len, struct err *err)
+{
+    struct attempt *attempt = ctx;
+    struct progress *progress = attempt->run->fetch->progress;
+    atomic_fetch_add(&progress->wire, len);
+    if (attempt->run->fetch->mode == FETCH_ARCHIVE && !attempt->begun &&
+        *(const uint8_t *)data == GZIP_FIRST && begin_gzip(attempt, err))
+        return -1;
+    attempt->begun = true;
+    if (attempt->gunzip ? gunzip_feed(attempt->gunzip, data, len, err)
+                        : plain(attempt, data, len, err))
+        return -1;
+    atomic_store(&progress->position,
+                 attempt->gunzip ? gunzip_position(attempt->gunzip) : attempt->run->state.position);
+    return 0;
+}
+
+/* ---- an answer begins ---- */
+
+static int is_another(struct fetch_run *run, struct err *err)
+{
+    run->changed = true;
+    return err_set(err, ERR_PRECONDITION, "the disk is another by now");
+}
+
+static int begin_plain(struct attempt *attempt, const struct http_answer *answer, struct err *err)
+{
+    struct fetch_run *run = attempt->run;
+    uint64_t size = answer->status == 206 ? answer->total : answer->length;
+    attempt->at = answer->status == 206 ? answer->first : 0;
+    if (answer->status == 206 && (answer->first != run->state.position || size == HTTP_UNKNOWN))
+        return err_set(err, ERR_PRECONDITION,
+                       "the server was asked for the bytes from %" PRIu64 " on and sent others",
+                       run->state.position);
+    if (run->state.position > 0 && size != run->state.size)
+        return is_another(run, err);
+    run->state.size = size;
+    run->size_came = size != HTTP_UNKNOWN;
+    if (run->size_came)
+        atomic_store(&run->fetch->progress->total, size);
+    return 0;
+}
+
+static int begin(void *ctx, const struct http_answer *answer, struct err *err)
+{
+    struct attempt *attempt = ctx;
+    struct fetch_run *run = attempt->run;
+    if (run->state.position > 0 && strcmp(answer->etag, run->state.etag) != 0)
+        return is_another(run, err);
+    if (run->state.position == 0 && answer->status != 200)
+        return err_set(err, ERR_PRECONDITION, "the server sent a part and was asked for all");
+    memcpy(run->state.etag, answer->etag, sizeof answer->etag);
+    bool gzip = run->fetch->mode == FETCH_UNPACK || run->fetch->mode == FETCH_KEEP;
+    return gzip ? begin_gzip(attempt, err) : begin_plain(attempt, answer, err);
+}
+
+/* ---- and ends ---- */
+
+/* Takes what is certain of what came. */
+static int settle(struct attempt *attempt, enum http_result result, struct err *err)
+{
+    struct output_state *state = &attempt->run->state;
+    attempt->run->crc_came = attempt->gunzip && result == HTTP_DONE;
+    if (!attempt->gunzip)
+        return 0;
+    int rc = result == HTTP_DONE ? gunzip_finish(attempt->gunzip, err)
+                                 : gunzip_drain(attempt->gunzip, err);
+    if (rc)
+        return -1;
+    state->position = gunzip_position(attempt->gunzip);
+    state->crc = gunzip_crc(attempt->gunzip);
+    state->size = gunzip_size(attempt->gunzip);
+    if (attempt->run->fetch->mode == FETCH_UNPACK)
+        state->bytes = state->position;
+    else if (result != HTTP_DONE && !gunzip_resumable(attempt->gunzip))
+        state->etag[0] = '\0';
+    return 0;
+}
+
+static enum http_result try_once(struct fetch_run *run, struct http_answer *answer, struct err *err)
+{
+    struct attempt attempt = {.run = run};
+    bool go_on = run->state.position > 0;
+    const struct source *source = run->fetch->source;
+    cleanup_str struct str url = STR_INIT;
+    struct http_request request = {.last = HTTP_UNKNOWN};
+    str_puts(&url, source->url);
+    if (go_on && run->fetch->mode == FETCH_PLAIN) {
+        request.range = true;
+        request.first = run->state.position;
+        request.if_range = run->state.etag;
+    } else if (go_on) {
+        request.if_match = run->state.etag;
+        str_printf(&url, "%cfrom=%" PRIu64, strchr(source->url, '?') ? '&' : '?',
+                   run->state.position / FETCH_GRID * FETCH_GRID);
+    }
+    request.url = str_get(&url);
+    struct http_sink sink = {begin, take, &attempt};
+    enum http_result result = http_get(run->http, &source->peer, &request, &sink, answer, err);
+    struct err late;
+    if (result != HTTP_STOPPED && settle(&attempt, result, &late)) {
+        *err = late;
+        result = HTTP_STOPPED;
+    }
+    gunzip_free(attempt.gunzip);
+    return result;
+}
+
+int fetch_stream(struct fetch_run *run, struct err *err)
+{
+    for (;;) {
+        struct http_answer answer;
+        enum http_result result = try_once(run, &answer, err);
+        if (result == HTTP_DONE)
+            return 0;
+        if (result == HTTP_REFUSED && run->state.position > 0 &&
+            (answer.status == 412 || answer.status == 416))
+            run->changed = true;
+        if (run->changed) {
+            if (fetch_again(run, "the disk is another by now", err))
+                return -1;
+            continue;
+        }
+        if (retry_after(&run->retry, result, &answer, run->state.position, run->fetch->source, err))
+            return -1;
+        if (run->state.position > 0 && run->state.etag[0] == '\0' &&
+            fetch_again(run, "the server cannot go on where it was", err))
+            return -1;
+    }
+}
