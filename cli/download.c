@@ -55,14 +55,24 @@ static const struct choice *choose_format(const struct options *options, const s
     return NULL;
 }
 
+/* As virtctl does, the only volume is taken whatever it is called. */
+static void warn_of_volume(const struct options *options, const struct json *volume)
+{
+    const char *name = json_text(volume, "name");
+    if (options->volume && name && strcmp(options->volume, name) != 0)
+        say_warning("there is no volume '%s': the only one, '%s', is taken", options->volume, name);
+}
+
 static int choose_volume(struct reach *reach, const struct json *links, struct err *err)
 {
     struct wanted *wanted = (struct wanted *)(uintptr_t)reach->choose_ctx;
     const struct json *volume;
     if (links_volume(links, reach->options->volume, &volume, err))
         return -1;
-    if (!wanted->choice)
+    if (!wanted->choice) {
+        warn_of_volume(reach->options, volume);
         wanted->choice = choose_format(reach->options, volume);
+    }
     if (!wanted->choice)
         return err_set(err, ERR_NOT_FOUND,
                        "volume '%s' is not offered as a disk, but as a directory (%s): download it "
@@ -106,11 +116,11 @@ static const char *volume_name(const struct reach *reach)
 
 /* ---- the download ---- */
 
-static void tell(const struct fetch_result *result, const struct output *output, double seconds,
+static void tell(const struct fetch_result *result, const char *output, double seconds,
                  uint64_t wire, const char *sha256)
 {
     char size[PROGRESS_SIZE], rate[PROGRESS_SIZE], time[PROGRESS_SIZE], came[PROGRESS_SIZE];
-    say("Download finished successfully: %s, %s in %s (%s/s), %s received", output_name(output),
+    say("Download finished successfully: %s, %s in %s (%s/s), %s received", output,
         progress_bytes(result->size, size), progress_duration(seconds, time),
         progress_bytes((uint64_t)((double)result->size / (seconds > 0.001 ? seconds : 0.001)),
                        rate),
@@ -143,8 +153,8 @@ static int run_fetch(struct reach *reach, const struct wanted *wanted, struct ou
     if (rc == 0 && reach->options->sha256)
         rc = output_sha256(output, result.bytes, sha256, err);
     if (rc == 0)
-        tell(&result, output, (double)(clock_ms() - begin) / 1000, atomic_load(&progress.wire),
-             sha256);
+        tell(&result, reach->options->output, (double)(clock_ms() - begin) / 1000,
+             atomic_load(&progress.wire), sha256);
     else if (kept)
         say("what came is kept beside %s: the same command goes on with it", output_name(output));
     return rc;

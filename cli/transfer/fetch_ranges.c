@@ -29,7 +29,7 @@ struct ranges {
         uint32_t crc;
         uint64_t len; /* of it that is there */
     } * piece;
-    uint64_t received; /* beyond `begin`, in all pieces */
+    atomic_ullong received; /* beyond `begin`, in all pieces */
     pthread_mutex_t lock;
 
     pthread_mutex_t failure; /* the source and run->retry */
@@ -107,9 +107,7 @@ static int body(void *ctx, const void *data, size_t len, struct err *err)
     worker->at += len;
     atomic_fetch_add(&fetch->progress->wire, len);
     atomic_fetch_add(&fetch->progress->position, len);
-    pthread_mutex_lock(&ranges->lock);
-    ranges->received += len;
-    pthread_mutex_unlock(&ranges->lock);
+    atomic_fetch_add(&ranges->received, len);
     return 0;
 }
 
@@ -162,7 +160,8 @@ static int fetch_piece(struct worker *worker, struct err *err)
         pthread_mutex_lock(&ranges->failure);
         int rc = atomic_load(&ranges->stop)
                      ? -1
-                     : retry_after(&run->retry, result, &answer, ranges->begin + ranges->received,
+                     : retry_after(&run->retry, result, &answer,
+                                   ranges->begin + atomic_load(&ranges->received),
                                    run->fetch->source, err);
         pthread_mutex_unlock(&ranges->failure);
         if (rc)

@@ -20,6 +20,7 @@ GIB = 1 << 30
 TREE_BYTES = 665 * MIB
 SPARSE_BYTES = 8 * GIB
 DENSE_BYTES = GIB
+DEFAULT_FOLDER = "/var/tmp/vmexport-bench"
 # One huge file would be the sample.
 FILE_MAX = 32 * MIB
 # A virtual machine's kernel gives freed memory back to the host in the background.

@@ -149,8 +149,16 @@ func main() {
 	tokenFile := flag.String("token-file", "", "`file` with the token")
 	upstream := flag.String("upstream", "", "`URL` of an export to be a reverse proxy for, instead of serving volumes")
 	ca := flag.String("ca", "", "`file` with the CA of the upstream")
+	fetch := flag.String("fetch", "", "`URL` of a gzip to unpack into -output, instead of serving anything")
+	output := flag.String("output", "", "`file` for -fetch")
 	flag.Var(served, "volume", "`NAME=PATH`; can be given several times")
 	flag.Parse()
+	if *fetch != "" {
+		if err := download(*fetch, *ca, *tokenFile, *output); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 
 	server := &http.Server{
 		Addr:      *address,
