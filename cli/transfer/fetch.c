@@ -61,10 +61,9 @@ static uint64_t size_of_disk(struct fetch_run *run)
 }
 
 /* A server that takes a read error for the end sends a valid gzip of half a disk. */
-static int verify_size(struct fetch_run *run, uint64_t expected, struct fetch_result *result,
-                       struct err *err)
+static int verify_size(struct fetch_run *run, struct fetch_result *result, struct err *err)
 {
-    uint64_t size = run->state.position;
+    uint64_t size = run->state.position, expected = run->expected;
     if (expected != HTTP_UNKNOWN && expected != size)
         expected = size_of_disk(run); /* replaced since we asked? */
     result->size_verified = expected != HTTP_UNKNOWN || run->size_came;
@@ -78,13 +77,20 @@ static int verify_size(struct fetch_run *run, uint64_t expected, struct fetch_re
 
 /* ---- the whole ---- */
 
-/* With what an earlier run left, if it is of the same kind: whether it still is the same disk, the
- * server will say. */
+/* Of the same kind: whether it still is the same disk, the server will say. A gzip only if its size
+ * tells in the end whether the server went on where it was asked to. */
+static bool can_use(const struct fetch_run *run, const struct output_state *earlier)
+{
+    bool checked = run->fetch->mode == FETCH_PLAIN || earlier->size != HTTP_UNKNOWN ||
+                   run->expected != HTTP_UNKNOWN;
+    return strcmp(earlier->what, WHAT[run->fetch->mode]) == 0 && earlier->etag[0] && checked;
+}
+
+/* With what an earlier run left, if there is something. */
 static int begin(struct fetch_run *run, struct err *err)
 {
     struct output_state earlier;
-    bool use = output_earlier(run->fetch->output, &earlier) &&
-               strcmp(earlier.what, WHAT[run->fetch->mode]) == 0 && earlier.etag[0] != '\0';
+    bool use = output_earlier(run->fetch->output, &earlier) && can_use(run, &earlier);
     nothing_yet(run);
     if (use)
         run->state = earlier;
@@ -102,15 +108,14 @@ static int begin(struct fetch_run *run, struct err *err)
 static int fetch_all(struct fetch_run *run, struct fetch_result *result, struct err *err)
 {
     const struct fetch *fetch = run->fetch;
-    uint64_t expected = size_of_disk(run);
-    if (expected != HTTP_UNKNOWN)
-        atomic_store(&fetch->progress->total, expected);
+    if (run->expected != HTTP_UNKNOWN)
+        atomic_store(&fetch->progress->total, run->expected);
     bool done = false;
     if (fetch->connections > 1 && fetch->mode == FETCH_PLAIN && fetch_ranges(run, &done, err))
         return -1;
     if (!done && fetch_stream(run, err))
         return -1;
-    if (verify_size(run, expected, result, err))
+    if (verify_size(run, result, err))
         return -1;
     *result = (struct fetch_result){.size = run->state.position,
                                     .bytes = run->state.bytes,
@@ -138,10 +143,11 @@ int fetch_run(const struct fetch *fetch, struct fetch_result *result, bool *kept
     struct fetch_run run = {.fetch = fetch, .retry.max = fetch->retry};
     *result = (struct fetch_result){0};
     *kept = false;
-    if (begin(&run, err))
-        return -1;
     run.http = http_new();
-    int rc = fetch_all(&run, result, err);
+    run.expected = size_of_disk(&run);
+    int rc = begin(&run, err);
+    if (rc == 0)
+        rc = fetch_all(&run, result, err);
     http_free(run.http);
     if (rc)
         *kept = keep(&run, err);

@@ -5,6 +5,10 @@
 #include "transfer/fetch.h"
 #include "transfer/retry.h"
 
+/* How a gzip from the disk's beginning begins: what is asked for from elsewhere and begins alike was
+ * not given from there. */
+enum { FETCH_BEGINNING = 256 };
+
 /* A multiple of it is where a gzip may be gone on from (?from=). */
 #define FETCH_GRID ((uint64_t)1 << 20)
 
@@ -13,8 +17,12 @@ struct fetch_run {
     struct http *http;
     struct output_state state; /* what is there, and of what */
     struct retry retry;
+    uint64_t expected; /* the size of the disk, by its raw link; HTTP_UNKNOWN */
+    uint8_t beginning[FETCH_BEGINNING];
+    size_t beginning_len;
     unsigned again; /* how often we had to start again */
     bool changed;   /* the server's resource is not what state.etag says */
+    bool whole;     /* the server's gzip can only be had from its beginning */
     bool crc_came;  /* state.crc is what the server said, too */
     bool size_came; /* state.size is what the server said of this resource */
 };

@@ -4,7 +4,8 @@
  * off.
  *
  * What is asked to go on is answered with the entity tag of what is there now. One that differs means
- * another disk, also from a server that ignores If-Range or If-Match.
+ * another disk, also from a server that ignores If-Range or If-Match. A server that has tags and
+ * ignores ?from= is known by its stream's first bytes, and asked for the whole.
  */
 #include "base/cgroup.h"
 #include "base/str.h"
@@ -27,7 +28,9 @@ struct attempt {
     struct fetch_run *run;
     struct gunzip *gunzip; /* NULL when it comes as it is, unseen */
     uint64_t at;           /* without: where the next byte belongs */
-    bool begun;            /* a byte came */
+    uint64_t from;         /* where in the content the stream was asked to begin */
+    size_t seen;           /* of its bytes, FETCH_BEGINNING at most */
+    size_t alike;          /* of these, as run->beginning */
 };
 
 static uint32_t crc_add(uint32_t crc, const void *data, size_t len)
@@ -76,13 +79,40 @@ static int plain(struct attempt *attempt, const uint8_t *data, size_t len, struc
     return 0;
 }
 
+/* ---- a gzip ---- */
+
+static const char *const from_beginning = "the server gives the gzip from its beginning only";
+
+static int not_from_there(struct fetch_run *run, struct err *err)
+{
+    run->whole = true;
+    return err_set(err, ERR_PRECONDITION, "%s", from_beginning);
+}
+
+/* Compares, or remembers, how the stream begins. */
+static int look_at_beginning(struct attempt *attempt, const void *data, size_t len, struct err *err)
+{
+    struct fetch_run *run = attempt->run;
+    size_t more = FETCH_BEGINNING - attempt->seen;
+    more = len < more ? len : more;
+    if (attempt->from == 0) {
+        memcpy(run->beginning + attempt->seen, data, more);
+        run->beginning_len = attempt->seen + more;
+    } else if (attempt->alike == attempt->seen && attempt->seen + more <= run->beginning_len &&
+               memcmp(run->beginning + attempt->seen, data, more) == 0) {
+        attempt->alike += more;
+    }
+    attempt->seen += more;
+    return attempt->alike == FETCH_BEGINNING ? not_from_there(run, err) : 0;
+}
+
 static int begin_gzip(struct attempt *attempt, struct err *err)
 {
     struct fetch_run *run = attempt->run;
     bool keep = run->fetch->mode != FETCH_UNPACK;
     unsigned cpus = cgroup_cpus();
     struct gunzip_options options = {
-        .from = run->state.position / FETCH_GRID * FETCH_GRID,
+        .from = attempt->from,
         .threads = cpus < THREADS_MAX ? cpus : THREADS_MAX,
         .ctx = run,
         .write = unpacked,
@@ -101,10 +131,11 @@ static int take(void *ctx, const void *data, size_t len, struct err *err)
     struct attempt *attempt = ctx;
     struct progress *progress = attempt->run->fetch->progress;
     atomic_fetch_add(&progress->wire, len);
-    if (attempt->run->fetch->mode == FETCH_ARCHIVE && !attempt->begun &&
+    if (attempt->run->fetch->mode == FETCH_ARCHIVE && !attempt->seen &&
         *(const uint8_t *)data == GZIP_FIRST && begin_gzip(attempt, err))
         return -1;
-    attempt->begun = true;
+    if (attempt->gunzip && look_at_beginning(attempt, data, len, err))
+        return -1;
     if (attempt->gunzip ? gunzip_feed(attempt->gunzip, data, len, err)
                         : plain(attempt, data, len, err))
         return -1;
@@ -130,7 +161,7 @@ static int begin_plain(struct attempt *attempt, const struct http_answer *answer
         return err_set(err, ERR_PRECONDITION,
                        "the server was asked for the bytes from %" PRIu64 " on and sent others",
                        run->state.position);
-    if (run->state.position > 0 && size != run->state.size)
+    if (run->state.position > 0 && run->state.size != HTTP_UNKNOWN && size != run->state.size)
         return is_another(run, err);
     run->state.size = size;
     run->size_came = size != HTTP_UNKNOWN;
@@ -147,24 +178,41 @@ static int begin(void *ctx, const struct http_answer *answer, struct err *err)
         return is_another(run, err);
     if (run->state.position == 0 && answer->status != 200)
         return err_set(err, ERR_PRECONDITION, "the server sent a part and was asked for all");
-    memcpy(run->state.etag, answer->etag, sizeof answer->etag);
+    if (run->fetch->mode != FETCH_ARCHIVE) /* which has no way to go on */
+        memcpy(run->state.etag, answer->etag, sizeof answer->etag);
     bool gzip = run->fetch->mode == FETCH_UNPACK || run->fetch->mode == FETCH_KEEP;
     return gzip ? begin_gzip(attempt, err) : begin_plain(attempt, answer, err);
 }
 
 /* ---- and ends ---- */
 
+/* Known at its end: of a short stream, or one of ours after an earlier run. */
+static bool began_at_zero(const struct attempt *attempt)
+{
+    const struct fetch_run *run = attempt->run;
+    uint64_t size = gunzip_size(attempt->gunzip);
+    bool alike =
+        attempt->seen > 0 && attempt->alike == attempt->seen && attempt->seen == run->beginning_len;
+    bool other =
+        size != GUNZIP_SIZE_UNKNOWN && run->state.size != HTTP_UNKNOWN && size != run->state.size;
+    return attempt->from > 0 && (alike || other);
+}
+
 /* Takes what is certain of what came. */
 static int settle(struct attempt *attempt, enum http_result result, struct err *err)
 {
     struct output_state *state = &attempt->run->state;
+    int rc = 0;
     attempt->run->crc_came = attempt->gunzip && result == HTTP_DONE;
     if (!attempt->gunzip)
         return 0;
-    int rc = result == HTTP_DONE ? gunzip_finish(attempt->gunzip, err)
-                                 : gunzip_drain(attempt->gunzip, err);
-    if (rc)
-        return -1;
+    if (result == HTTP_DONE && began_at_zero(attempt))
+        rc = not_from_there(attempt->run, err);
+    else if (result == HTTP_DONE)
+        rc = gunzip_finish(attempt->gunzip, err);
+    else if (result != HTTP_STOPPED)
+        rc = gunzip_drain(attempt->gunzip, err);
+    gunzip_stop(attempt->gunzip);
     state->position = gunzip_position(attempt->gunzip);
     state->crc = gunzip_crc(attempt->gunzip);
     state->size = gunzip_size(attempt->gunzip);
@@ -172,13 +220,13 @@ static int settle(struct attempt *attempt, enum http_result result, struct err *
         state->bytes = state->position;
     else if (result != HTTP_DONE && !gunzip_resumable(attempt->gunzip))
         state->etag[0] = '\0';
-    return 0;
+    return rc;
 }
 
 static enum http_result try_once(struct fetch_run *run, struct http_answer *answer, struct err *err)
 {
-    struct attempt attempt = {.run = run};
     bool go_on = run->state.position > 0;
+    struct attempt attempt = {.run = run, .from = run->state.position / FETCH_GRID * FETCH_GRID};
     const struct source *source = run->fetch->source;
     cleanup_str struct str url = STR_INIT;
     struct http_request request = {.last = HTTP_UNKNOWN};
@@ -189,19 +237,23 @@ static enum http_result try_once(struct fetch_run *run, struct http_answer *answ
         request.if_range = run->state.etag;
     } else if (go_on) {
         request.if_match = run->state.etag;
-        str_printf(&url, "%cfrom=%" PRIu64, strchr(source->url, '?') ? '&' : '?',
-                   run->state.position / FETCH_GRID * FETCH_GRID);
+        str_printf(&url, "%cfrom=%" PRIu64, strchr(source->url, '?') ? '&' : '?', attempt.from);
     }
     request.url = str_get(&url);
     struct http_sink sink = {begin, take, &attempt};
     enum http_result result = http_get(run->http, &source->peer, &request, &sink, answer, err);
     struct err late;
-    if (result != HTTP_STOPPED && settle(&attempt, result, &late)) {
+    if (settle(&attempt, result, &late)) {
         *err = late;
         result = HTTP_STOPPED;
     }
     gunzip_free(attempt.gunzip);
     return result;
+}
+
+static bool cannot_go_on(const struct fetch_run *run)
+{
+    return run->state.etag[0] == '\0' || (run->whole && run->fetch->mode != FETCH_PLAIN);
 }
 
 int fetch_stream(struct fetch_run *run, struct err *err)
@@ -214,14 +266,14 @@ int fetch_stream(struct fetch_run *run, struct err *err)
         if (result == HTTP_REFUSED && run->state.position > 0 &&
             (answer.status == 412 || answer.status == 416))
             run->changed = true;
-        if (run->changed) {
-            if (fetch_again(run, "the disk is another by now", err))
+        if (run->changed || (run->whole && result == HTTP_STOPPED)) {
+            if (fetch_again(run, run->changed ? "the disk is another by now" : from_beginning, err))
                 return -1;
             continue;
         }
         if (retry_after(&run->retry, result, &answer, run->state.position, run->fetch->source, err))
             return -1;
-        if (run->state.position > 0 && run->state.etag[0] == '\0' &&
+        if (run->state.position > 0 && cannot_go_on(run) &&
             fetch_again(run, "the server cannot go on where it was", err))
             return -1;
     }

@@ -142,6 +142,12 @@ int gunzip_finish(struct gunzip *g, struct err *err)
     return gunzip_piece_end(&g->state, err);
 }
 
+void gunzip_stop(struct gunzip *g)
+{
+    if (g->pool)
+        gunzip_pool_stop(g->pool);
+}
+
 /* ---- how far it came ---- */
 
 uint64_t gunzip_position(const struct gunzip *g)

@@ -49,7 +49,8 @@ struct gunzip;
 struct gunzip *gunzip_new(const struct gunzip_options *options, struct err *err);
 
 /* Takes bytes of the stream; waits for room. ERR_PRECONDITION: this is no gzip, or its content is not
- * what its CRC or size says; else what a callback returned. After a failure only gunzip_free. */
+ * what its CRC or size says; else what a callback returned. After a failure only gunzip_stop and
+ * gunzip_free. */
 int gunzip_feed(struct gunzip *gunzip, const void *data, size_t len, struct err *err);
 
 /* Waits until all that came is delivered: what gunzip_position and gunzip_crc then say is final.
@@ -59,6 +60,9 @@ int gunzip_drain(struct gunzip *gunzip, struct err *err);
 /* The same for one that the server ended well: ERR_PRECONDITION when that is not where the gzip
  * ends. */
 int gunzip_finish(struct gunzip *gunzip, struct err *err);
+
+/* After a failure: stops the threads, so that gunzip_position and gunzip_crc are final. */
+void gunzip_stop(struct gunzip *gunzip);
 
 /* Stops the threads. NULL is fine. */
 void gunzip_free(struct gunzip *gunzip);

@@ -208,17 +208,22 @@ struct gunzip_pool *gunzip_pool_new(struct gunzip_state *state, struct err *err)
     return NULL;
 }
 
-void gunzip_pool_free(struct gunzip_pool *pool)
+void gunzip_pool_stop(struct gunzip_pool *pool)
 {
-    if (!pool)
-        return;
     pthread_mutex_lock(&pool->lock);
     pool->stopped = true;
     pthread_cond_broadcast(&pool->submitted);
     pthread_cond_broadcast(&pool->retired);
     pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->workers; i++)
-        pthread_join(pool->worker[i]->thread, NULL);
+    for (; pool->workers; pool->workers--)
+        pthread_join(pool->worker[pool->workers - 1]->thread, NULL);
+}
+
+void gunzip_pool_free(struct gunzip_pool *pool)
+{
+    if (!pool)
+        return;
+    gunzip_pool_stop(pool);
     for (unsigned i = 0; i < THREADS_MAX; i++) {
         if (pool->worker[i])
             unpacker_release(&pool->worker[i]->unpacker);

@@ -26,5 +26,7 @@ int gunzip_pool_drain(struct gunzip_pool *pool, struct err *err);
 /* The same, and checks the stream's trailer (FRAMES_END). */
 int gunzip_pool_check(struct gunzip_pool *pool, const struct frames *end, struct err *err);
 
+/* Ends the threads, whatever they have under way: only gunzip_pool_free then. */
+void gunzip_pool_stop(struct gunzip_pool *pool);
 /* NULL is fine. */
 void gunzip_pool_free(struct gunzip_pool *pool);
