@@ -3,8 +3,10 @@
 #include "base/yaml.h"
 #include "kube/secret.h"
 #include "reach.h"
+
 #include "say.h"
 #include "transfer/retry.h"
+#include <string.h>
 
 /* A machine's manifests are some kilobytes. */
 enum { MANIFEST_MAX = 16 << 20 };
@@ -13,8 +15,8 @@ struct part {
     const char *type;
     const char *what;
 };
-static const struct part ALL = {"all", "manifest"};
-static const struct part SECRET = {"auth-header-secret", "secret's manifest"};
+static struct part ALL = {"all", "manifest"};
+static struct part SECRET = {"auth-header-secret", "secret's manifest"};
 
 static int choose(struct reach *reach, const struct json *links, struct err *err)
 {
@@ -28,32 +30,51 @@ static int choose(struct reach *reach, const struct json *links, struct err *err
                    reach->exports->cluster->ns, reach->options->name, part->what);
 }
 
-/* Appends it once it is whole. */
-static int fetch(struct reach *reach, const struct part *part, struct str *out, struct err *err)
+/* Something that kubectl could take: a proxy's message in its place would be fed to it else. */
+static int check_manifest(const struct str *body, bool json, struct err *err)
+{
+    if (json) {
+        cleanup_json struct json *list = json_parse(str_get(body), body->len, err);
+        return list ? 0 : -1;
+    }
+    return strstr(str_get(body), "kind:")
+               ? 0
+               : err_set(err, ERR_PRECONDITION, "what the server sent is no manifest");
+}
+
+/* One try; appends it once it is whole. */
+static enum http_result ask(struct reach *reach, struct http *http, struct str *out,
+                            struct http_answer *answer, struct err *err)
+{
+    cleanup_secret struct str body = STR_INIT;
+    bool json = reach->options->manifest_json || reach->options->manifest_namespace;
+    struct http_request request = {.url = reach->source.url,
+                                   .accept = json ? "application/json" : "application/yaml"};
+    enum http_result result =
+        http_text(http, &reach->source.peer, &request, MANIFEST_MAX, &body, answer, err);
+    if (result != HTTP_DONE)
+        return result;
+    if (check_manifest(&body, json, err))
+        return HTTP_STOPPED;
+    str_append(out, str_get(&body), body.len);
+    return HTTP_DONE;
+}
+
+static int fetch(struct reach *reach, struct part *part, struct str *out, struct err *err)
 {
     if (reach_choose(reach, choose, part, err))
         return -1;
     struct retry retry = {.max = reach->options->retry};
     struct http *http = http_new();
-    bool json = reach->options->manifest_json || reach->options->manifest_namespace;
-    for (int rc = 0; rc == 0;) {
-        struct http_request request = {.url = reach->source.url,
-                                       .accept = json ? "application/json" : "application/yaml"};
+    int rc = 0;
+    for (enum http_result result = HTTP_BROKEN; rc == 0 && result != HTTP_DONE;) {
         struct http_answer answer;
-        struct str body = STR_INIT;
-        enum http_result result =
-            http_text(http, &reach->source.peer, &request, MANIFEST_MAX, &body, &answer, err);
-        if (result == HTTP_DONE)
-            str_append(out, str_get(&body), body.len);
-        str_free(&body);
-        if (result == HTTP_DONE) {
-            http_free(http);
-            return 0;
-        }
-        rc = retry_after(&retry, result, &answer, 0, &reach->source, err);
+        result = ask(reach, http, out, &answer, err);
+        if (result != HTTP_DONE)
+            rc = retry_after(&retry, result, &answer, 0, &reach->source, err);
     }
     http_free(http);
-    return err_wrap(err, "the %s", part->what);
+    return rc ? err_wrap(err, "the %s", part->what) : 0;
 }
 
 /* ---- for another namespace ---- */
@@ -92,8 +113,7 @@ static int move(const struct str *text, const struct options *options, struct st
     return rc;
 }
 
-static int fetch_part(struct reach *reach, const struct part *part, struct str *out,
-                      struct err *err)
+static int fetch_part(struct reach *reach, struct part *part, struct str *out, struct err *err)
 {
     if (!reach->options->manifest_namespace)
         return fetch(reach, part, out, err);

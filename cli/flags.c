@@ -53,7 +53,7 @@ const struct flag flag_table[] = {
     {"manifest-namespace", 0, "NAMESPACE", flag_read_name, AT(manifest_namespace), DOWNLOAD, 0,
      "@namespaces", "of --manifest: where to recreate it, rather than where it is from"},
     {"checksum", 0, "KIND", flag_read_choice, AT(sha256), DOWNLOAD, 0, "crc32 sha256",
-     "of the disk, which is printed: crc32 (the default) or sha256"},
+     "what is printed: crc32 of the disk (the default), or also sha256 of what was saved"},
     {"keep-vme", 0, NULL, SWITCH(keep_vme), DOWNLOAD, 0, NULL,
      "keep the export that this download made"},
     {"delete-vme", 0, NULL, SWITCH(delete_vme), DOWNLOAD, 0, NULL,

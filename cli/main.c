@@ -28,16 +28,16 @@ static command_fn *const commands[COMMANDS] = {
 };
 
 /* A descriptor 0, 1 or 2 that is closed would become that of the next file: messages would then be
- * written into a disk. */
+ * written into a disk. Standard output that was closed cannot be written to still: what nobody gets is
+ * an error (EBADF). Each gets its own number, the lowest that is free (open(2)). */
 static void fill_standard_descriptors(void)
 {
-    int fd;
+    static const int flags[] = {
+        [STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
 
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags[fd]) < 0)
+            return;
 }
 
 /* What was printed has to be somewhere, too. */

@@ -170,6 +170,13 @@ static int check_download(const struct options *options, struct err *err)
         return err_set(err, ERR_INPUT,
                        "the '--output' flag is missing: '--output FILE' saves to a file, '--output "
                        "-' writes to standard output, which can mess up a terminal");
+    if (options->service_url && strchr(options->service_url, '/'))
+        return err_set(err, ERR_INPUT, "--service-url is HOST or HOST:PORT, and no URL: '%s'",
+                       options->service_url);
+    if (options->sha256 && options->output && strcmp(options->output, "-") == 0)
+        return err_set(err, ERR_INPUT,
+                       "the '--checksum=sha256' flag is incompatible with '--output -': what went "
+                       "to standard output cannot be read back");
     warn_of_idle(options);
     return 0;
 }

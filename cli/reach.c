@@ -21,22 +21,28 @@ static int wait_until_ready(struct reach *reach, bool must_exist, struct json **
     return wait_ready(reach->exports, reach->options->name, &wait, object, err);
 }
 
-/* Takes over `object`: what is asked for from now on is as it says. */
+/* Takes over `object`: what is asked for from now on is as it says; or all stays as it was. */
 static int use(struct reach *reach, struct json *object, struct err *err)
 {
-    char *token = NULL;
-    if (exports_token(reach->exports, object, &token, err)) {
+    struct reach before = *reach;
+    if (exports_token(reach->exports, object, &reach->token, err)) {
+        reach->token = before.token;
         json_free(object);
         return -1;
     }
-    json_free(reach->object);
-    secret_free(reach->token);
-    reach->object = object;
-    reach->token = token;
     const struct json *links = links_of(object, reach->side);
-    reach->source.peer.token = token;
+    reach->object = object;
+    reach->source.peer.token = reach->token;
     reach->source.peer.ca = links_cert(links);
-    return reach->choose ? reach->choose(reach, links, err) : 0;
+    if (reach->choose && reach->choose(reach, links, err)) {
+        json_free(object);
+        secret_free(reach->token);
+        *reach = before;
+        return -1;
+    }
+    json_free(before.object);
+    secret_free(before.token);
+    return 0;
 }
 
 /* Ready with the links that are needed, as it was a moment ago: there is nothing to wait for. */
@@ -124,7 +130,7 @@ int reach_open(struct reach *reach, struct exports *exports, const struct option
 
 int reach_choose(struct reach *reach,
                  int (*choose)(struct reach *reach, const struct json *links, struct err *err),
-                 const void *ctx, struct err *err)
+                 void *ctx, struct err *err)
 {
     reach->choose = choose;
     reach->choose_ctx = ctx;

@@ -23,7 +23,7 @@ struct reach {
 
     /* Sets source.url and source.size_url from the links, also after they have changed. */
     int (*choose)(struct reach *reach, const struct json *links, struct err *err);
-    const void *choose_ctx;
+    void *choose_ctx;
 };
 
 /* Waits until the export is Ready, with a way in. Fails as wait_ready, but for ERR_LIMIT, which is
@@ -33,5 +33,5 @@ int reach_open(struct reach *reach, struct exports *exports, const struct option
 /* Calls `choose`, now and whenever the links are read anew. */
 int reach_choose(struct reach *reach,
                  int (*choose)(struct reach *reach, const struct json *links, struct err *err),
-                 const void *ctx, struct err *err);
+                 void *ctx, struct err *err);
 void reach_close(struct reach *reach);

@@ -150,34 +150,64 @@ int exports_token(struct exports *exports, const struct json *object, char **tok
 
 /* ---- deleting ---- */
 
-static int delete_in(struct exports *exports, const struct kube_resource *resource,
-                     const char *name, const char *uid, bool *was_there, struct err *err)
+enum deletion { DELETION_FAILED = -1, DELETION_NONE, DELETION_DONE, DELETION_ANOTHER };
+
+static enum deletion delete_in(struct exports *exports, const struct kube_resource *resource,
+                               const char *name, const char *uid, struct err *err)
 {
     const struct kube_delete_options options = {.uid = uid, .grace_seconds = -1};
     int rc = kube_delete(exports->cluster->conn, resource, exports->cluster->ns, name, &options,
                          NULL, err);
 
-    *was_there = rc == 0;
-    if (rc == 0)
+    if (rc == 0) {
         say(KIND " '%s/%s' deleted successfully", exports->cluster->ns, name);
+        return DELETION_DONE;
+    }
+    if (rc == -KUBE_NOT_FOUND)
+        return DELETION_NONE;
     /* One of another uid is not the one that was meant. */
-    if (rc == -KUBE_NOT_FOUND || (uid && rc == -KUBE_CONFLICT))
+    if (uid && rc == -KUBE_CONFLICT)
+        return DELETION_ANOTHER;
+    return (enum deletion)cluster_fail(rc, err);
+}
+
+/* It is the only one of its uid, in whatever group. */
+static int delete_uid(struct exports *exports, const char *name, const char *uid, bool *was_there,
+                      struct err *err)
+{
+    struct err refused = {.class = ERR_NONE};
+    bool another = false;
+
+    for (size_t i = 0; i < exports->count && !*was_there; i++) {
+        enum deletion deletion = delete_in(exports, &exports->group[i], name, uid, err);
+
+        if (deletion == DELETION_FAILED && err->class != ERR_FORBIDDEN)
+            return -1;
+        if (deletion == DELETION_FAILED)
+            refused = *err; /* of one group; it may be in the other */
+        another |= deletion == DELETION_ANOTHER;
+        *was_there = deletion == DELETION_DONE;
+    }
+    if (!*was_there && another)
+        say(KIND " '%s/%s' is another one by now: it stays", exports->cluster->ns, name);
+    if (*was_there || another || refused.class == ERR_NONE)
         return 0;
-    return rc < 0 ? cluster_fail(rc, err) : 0;
+    *err = refused;
+    return -1;
 }
 
 int exports_delete(struct exports *exports, const char *name, const char *uid, bool *was_there,
                    struct err *err)
 {
     const struct kube_resource *resource = &exports->group[0];
+    enum deletion deletion;
 
     *was_there = false;
-    for (size_t i = 0; uid && i < exports->count && !*was_there; i++)
-        if (delete_in(exports, &exports->group[i], name, uid, was_there, err) < 0)
-            return -1;
     if (uid)
-        return 0;
+        return delete_uid(exports, name, uid, was_there, err);
     if (exports->count > 1 && exports_get(exports, name, &resource, NULL, err) < 0)
         return err->class == ERR_NOT_FOUND ? 0 : -1;
-    return delete_in(exports, resource, name, NULL, was_there, err);
+    deletion = delete_in(exports, resource, name, NULL, err);
+    *was_there = deletion == DELETION_DONE;
+    return deletion == DELETION_FAILED ? -1 : 0;
 }

@@ -35,7 +35,8 @@ int exports_create(struct exports *exports, const struct options *options,
                    const struct option_source *source, const char *name, struct json **object,
                    struct err *err);
 
-/* Of this uid only, unless NULL. Says so, or `*was_there` is false: there is none. */
+/* Of this uid only, unless NULL. Says so, or `*was_there` is false: there is none, or another one,
+ * which stays; that is said, too. */
 int exports_delete(struct exports *exports, const char *name, const char *uid, bool *was_there,
                    struct err *err);
 

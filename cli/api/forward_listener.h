@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread that takes the connections of others, until it is told to end. */
+/*
+ * A thread that takes the connections of others, until it is told to end, and hands each to a thread of
+ * its own. When FORWARD_LISTENER_MOST of those are at work, the next who come wait in the queue of the
+ * system.
+ */
 #pragma once
 
 #include "base/err.h"
 
-/* Takes `fd`, a connected socket, over. Called by the thread of the listener. */
+enum { FORWARD_LISTENER_MOST = 16 };
+
+/* Takes `fd`, a connected socket, over. Called by several threads at once; returns soon after `ending`
+ * is readable. */
 typedef void forward_accept_fn(void *ctx, int fd);
 
 struct forward_listener;
@@ -14,7 +21,7 @@ struct forward_listener;
 struct forward_listener *forward_listener_start(int fd, const char *what, int ending,
                                                 forward_accept_fn *accepted, void *ctx,
                                                 struct err *err);
-/* Waits for its end, and frees it. NULL is fine. */
+/* Waits for its end and that of all its threads, and frees it. NULL is fine. */
 void forward_listener_join(struct forward_listener *listener);
 
 /* An abstract Unix socket (unix(7)) that listens, for this user's processes only: `name` becomes its

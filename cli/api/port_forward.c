@@ -30,6 +30,7 @@
 enum {
     SERVICE_PORT = 443,
     HINT_ROOM = 400, /* in a message, for what the user can do */
+    PING_MS = 30 * 1000,
 };
 
 static const struct kube_resource pods = {"", "v1", "pods", "Pod", true};
@@ -157,6 +158,7 @@ static int connect_user(struct port_forward *forward, int user, struct err *err)
                                                 .user = steal_fd(&owned),
                                                 .stop = forward->ending,
                                                 .port = pod.port,
+                                                .ping_ms = PING_MS,
                                                 .what = str_get(&what)},
                           err);
     if (!tunnel)

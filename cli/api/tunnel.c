@@ -7,7 +7,7 @@
  * WebSocket is closed (RFC 6455 §7.1.2). What the pod still sends is delivered until the server closes,
  * too, for two seconds.
  *
- * A ping every 30 seconds keeps proxies in between from taking the connection for a dead one.
+ * A ping now and then keeps proxies in between from taking the connection for a dead one.
  */
 #include "api/tunnel_private.h"
 
@@ -127,7 +127,8 @@ struct tunnel *tunnel_start(const struct tunnel_ends *ends, struct err *err)
     tunnel->what = strdup(ends->what);
     if (!tunnel->what)
         abort();
-    tunnel->ping_at = clock_ms() + TUNNEL_PING_MS;
+    tunnel->ping_ms = ends->ping_ms;
+    tunnel->ping_at = clock_ms() + tunnel->ping_ms;
     atomic_init(&tunnel->ended, false);
     rc = pthread_create(&tunnel->thread, NULL, carry, tunnel);
     if (!rc)

@@ -15,6 +15,7 @@ struct tunnel_ends {
     int user;         /* a connected stream socket, non-blocking */
     int stop;         /* a descriptor that becomes readable when it is to end; not taken over */
     unsigned port;    /* of the pod */
+    unsigned ping_ms; /* from one of our pings to the next */
     const char *what; /* what the port is of, for the warning; copied */
 };
 

@@ -48,7 +48,7 @@ static bool put_frame(struct tunnel *tunnel)
         tunnel->pong_due = false;
     } else if (clock_ms() >= tunnel->ping_at) {
         opcode = WEBSOCKET_PING;
-        tunnel->ping_at = clock_ms() + TUNNEL_PING_MS;
+        tunnel->ping_at = clock_ms() + tunnel->ping_ms;
     } else {
         if (!tunnel->closing)
             len = read_user(tunnel, payload);

@@ -10,10 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum {
-    TUNNEL_PIECE = 64 << 10, /* bytes of a message that we send */
-    TUNNEL_PING_MS = 30 * 1000,
-};
+enum { TUNNEL_PIECE = 64 << 10 }; /* bytes of a message that we send */
 
 struct tunnel {
     struct kube_upgrade *upgrade;
@@ -36,6 +33,7 @@ struct tunnel {
     uint8_t pong[WEBSOCKET_CONTROL_MAX];
     size_t pong_len;
     bool pong_due;
+    unsigned ping_ms;
     uint64_t ping_at;
 
     bool leaving;             /* nothing is read from the user any more */

@@ -20,8 +20,9 @@
 
 enum {
     PATIENCE_MS = 3000,
-    SETTLE_MS = 1000,    /* Terminated, where the pod is replaced, is a moment's state */
-    SEARCH_MS = 1000,    /* between two looks for an export in several groups */
+    SETTLE_MS = 1000, /* Terminated, where the pod is replaced, is a moment's state */
+    SEARCH_MS = 1000, /* between two looks for an export in several groups */
+    YOUNG_MS = 1000,
     UNTOUCHED_MS = 2000, /* until an export that no controller takes on is mentioned */
 };
 
@@ -65,6 +66,12 @@ static void free_said(struct map *said)
     map_free(said);
 }
 
+/* The controller may see an export a moment before the Secret that was made after it. */
+static bool is_young(const struct wait *wait)
+{
+    return clock_ms() < wait->deadline - wait->options->timeout_ms + YOUNG_MS;
+}
+
 static void say_reasons(struct wait *wait, const struct json *object)
 {
     struct verdict_reason reasons[VERDICT_REASONS_MAX];
@@ -74,6 +81,8 @@ static void say_reasons(struct wait *wait, const struct json *object)
         cleanup_str struct str text = STR_INIT;
         const char *remedy = verdict_remedy(object, reasons[i].reason);
 
+        if (is_young(wait) && strcmp(reasons[i].reason, "TokenSecretNotFound") == 0)
+            continue;
         verdict_print(&reasons[i], &text);
         if (remedy)
             str_printf(&text, "; %s", remedy);

@@ -16,6 +16,7 @@ struct fetch_run {
     const struct fetch *fetch;
     struct http *http;
     struct output_state state; /* what is there, and of what */
+    bool begun;                /* the output is */
     struct retry retry;
     uint64_t expected; /* the size of the disk, by its raw link; HTTP_UNKNOWN */
     uint8_t beginning[FETCH_BEGINNING];
@@ -26,6 +27,10 @@ struct fetch_run {
     bool crc_came;  /* state.crc is what the server said, too */
     bool size_came; /* state.size is what the server said of this resource */
 };
+
+/* The first answer came: begins the output, with what there is. Nothing is lost to a server that has
+ * nothing to give. `size` of what will be written, HTTP_UNKNOWN. */
+int fetch_begin(struct fetch_run *run, uint64_t size, struct err *err);
 
 /* Throws away what is there: the server has another disk, or one that cannot be gone on with. */
 int fetch_again(struct fetch_run *run, const char *why, struct err *err);

@@ -152,11 +152,16 @@ static int fetch_piece(struct worker *worker, struct err *err)
                                        .if_range = run->state.etag};
         struct http_sink sink = {head, body, worker};
         struct http_answer answer;
+        uint64_t before = worker->at;
         enum http_result result =
             http_get(worker->http, &asked.peer, &request, &sink, &answer, err);
         forget(&asked);
-        if (result == HTTP_DONE)
-            continue;
+        if (result == HTTP_DONE && worker->at > before)
+            continue; /* a part may be shorter than what was asked for */
+        if (result == HTTP_DONE) {
+            err_set(err, ERR_PEER, "the server sent nothing of what it was asked for");
+            result = HTTP_BROKEN;
+        }
         pthread_mutex_lock(&ranges->failure);
         int rc = atomic_load(&ranges->stop)
                      ? -1
@@ -252,49 +257,67 @@ static int fetch_pieces(struct fetch_run *run, struct err *err)
 
 /* ---- whether the server does it ---- */
 
-static int nothing(void *ctx, const void *data, size_t len, struct err *err)
+/* One byte is enough; a server that sends all of it is stopped. */
+static int one_byte(void *ctx, const void *data, size_t len, struct err *err)
 {
-    (void)ctx, (void)data, (void)len, (void)err;
-    return 0;
+    (void)ctx, (void)data;
+    return len == 1 ? 0 : err_set(err, ERR_LIMIT, "more than a byte");
 }
 
 /* The first byte, as a range: what it answers tells whether it does ranges of something that can be
  * told from another (a strong entity tag). */
-static bool probe(struct fetch_run *run, struct http_answer *answer)
+static int probe(struct fetch_run *run, struct http_answer *answer, bool *parts, struct err *err)
 {
-    const struct source *source = run->fetch->source;
-    struct http_request request = {.url = source->url, .range = true, .first = 0, .last = 0};
-    struct http_sink sink = {.body = nothing};
-    struct err err;
-    return http_get(run->http, &source->peer, &request, &sink, answer, &err) == HTTP_DONE &&
-           answer->status == 206 && answer->etag[0] != '\0' && answer->total != HTTP_UNKNOWN;
+    struct source *source = run->fetch->source;
+    for (;;) {
+        struct http_request request = {.url = source->url, .range = true, .first = 0, .last = 0};
+        struct http_sink sink = {.body = one_byte};
+        enum http_result result = http_get(run->http, &source->peer, &request, &sink, answer, err);
+        *parts = result == HTTP_DONE && answer->status == 206 && answer->etag[0] != '\0' &&
+                 answer->total != HTTP_UNKNOWN;
+        if (result == HTTP_DONE || answer->status == 200 || answer->status == 416)
+            return 0;
+        if (retry_after(&run->retry, result, answer, run->state.position, source, err))
+            return -1;
+    }
+}
+
+static int begin_pieces(struct fetch_run *run, const struct http_answer *answer, struct err *err)
+{
+    if (run->state.position > 0 &&
+        (strcmp(answer->etag, run->state.etag) != 0 || answer->total != run->state.size)) {
+        run->changed = true;
+        if (fetch_again(run, "the disk is another by now", err))
+            return -1;
+    }
+    memcpy(run->state.etag, answer->etag, sizeof answer->etag);
+    run->state.size = answer->total;
+    run->size_came = true;
+    atomic_store(&run->fetch->progress->total, answer->total);
+    return fetch_begin(run, answer->total, err);
 }
 
 int fetch_ranges(struct fetch_run *run, bool *done, struct err *err)
 {
     *done = false;
-    for (;;) {
+    while (!*done) {
         struct http_answer answer;
-        if (output_in_order(run->fetch->output) || !probe(run, &answer)) {
+        bool parts = false;
+        if (!output_in_order(run->fetch->output) && probe(run, &answer, &parts, err))
+            return -1;
+        if (!parts) {
             say("one connection only: %s", output_in_order(run->fetch->output)
                                                ? "the output takes its bytes in order"
                                                : "the server does not give parts of this disk");
             return 0;
         }
-        if (run->state.position > 0 && strcmp(answer.etag, run->state.etag) != 0 &&
-            fetch_again(run, "the disk is another by now", err))
+        if (begin_pieces(run, &answer, err))
             return -1;
-        memcpy(run->state.etag, answer.etag, sizeof answer.etag);
-        run->state.size = answer.total;
-        run->size_came = true;
-        atomic_store(&run->fetch->progress->total, answer.total);
-        if (fetch_pieces(run, err) == 0) {
+        if (fetch_pieces(run, err) == 0)
             *done = true;
-            return 0;
-        }
-        if (!run->changed || interrupt_came())
-            return -1;
-        if (fetch_again(run, "the disk is another by now", err))
+        else if (!run->changed || interrupt_came() ||
+                 fetch_again(run, "the disk is another by now", err))
             return -1;
     }
+    return 0;
 }

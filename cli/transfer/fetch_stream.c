@@ -40,16 +40,29 @@ static uint32_t crc_add(uint32_t crc, const void *data, size_t len)
 
 /* ---- where the bytes go ---- */
 
+/* A few bytes can unpack to any number of them. */
+static int check_end(const struct fetch_run *run, uint64_t end, struct err *err)
+{
+    if (end <= run->expected)
+        return 0;
+    return err_set(err, ERR_PRECONDITION,
+                   "the server sends more than the %" PRIu64 " bytes that the disk has",
+                   run->expected);
+}
+
 static int unpacked(void *ctx, uint64_t offset, const void *data, size_t len, struct err *err)
 {
     const struct fetch_run *run = ctx;
-    return output_write(run->fetch->output, offset, data, len, err);
+    return check_end(run, offset + len, err)
+               ? -1
+               : output_write(run->fetch->output, offset, data, len, err);
 }
 
 static int zeros(void *ctx, uint64_t offset, uint64_t len, struct err *err)
 {
     const struct fetch_run *run = ctx;
-    return output_zeros(run->fetch->output, offset, len, err);
+    return check_end(run, offset + len, err) ? -1
+                                             : output_zeros(run->fetch->output, offset, len, err);
 }
 
 static int kept(void *ctx, const void *data, size_t len, struct err *err)
@@ -71,6 +84,8 @@ static int plain(struct attempt *attempt, const uint8_t *data, size_t len, struc
         return 0;
     data += skip;
     len -= (size_t)skip;
+    if (len > state->size - state->position)
+        return err_set(err, ERR_PRECONDITION, "the server sent more than it was asked for");
     if (output_write(attempt->run->fetch->output, state->position, data, len, err))
         return -1;
     state->crc = crc_add(state->crc, data, len);
@@ -122,6 +137,8 @@ static int begin_gzip(struct attempt *attempt, struct err *err)
         .have = run->state.position,
         .have_crc = run->state.crc,
     };
+    if (fetch_begin(run, keep ? HTTP_UNKNOWN : run->expected, err))
+        return -1;
     attempt->gunzip = gunzip_new(&options, err);
     return attempt->gunzip ? 0 : -1;
 }
@@ -167,7 +184,7 @@ static int begin_plain(struct attempt *attempt, const struct http_answer *answer
     run->size_came = size != HTTP_UNKNOWN;
     if (run->size_came)
         atomic_store(&run->fetch->progress->total, size);
-    return 0;
+    return fetch_begin(run, size, err);
 }
 
 static int begin(void *ctx, const struct http_answer *answer, struct err *err)
@@ -223,6 +240,20 @@ static int settle(struct attempt *attempt, enum http_result result, struct err *
     return rc;
 }
 
+/* A 206 may be shorter than what was asked for (RFC 9110 §15.3.7): the rest is asked for then. */
+static bool is_short(const struct attempt *attempt)
+{
+    const struct output_state *state = &attempt->run->state;
+    return !attempt->gunzip && state->size != HTTP_UNKNOWN && state->position < state->size;
+}
+
+static bool is_all(const struct attempt *attempt)
+{
+    const struct output_state *state = &attempt->run->state;
+    return !attempt->gunzip && attempt->run->begun && state->position > 0 &&
+           state->position == state->size;
+}
+
 static enum http_result try_once(struct fetch_run *run, struct http_answer *answer, struct err *err)
 {
     bool go_on = run->state.position > 0;
@@ -246,6 +277,11 @@ static enum http_result try_once(struct fetch_run *run, struct http_answer *answ
     if (settle(&attempt, result, &late)) {
         *err = late;
         result = HTTP_STOPPED;
+    } else if (result == HTTP_BROKEN && is_all(&attempt)) {
+        result = HTTP_DONE; /* it was cut after the last byte */
+    } else if (result == HTTP_DONE && is_short(&attempt)) {
+        err_set(err, ERR_PEER, "the server sent less than it was asked for");
+        result = HTTP_BROKEN;
     }
     gunzip_free(attempt.gunzip);
     return result;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transfer/http.h"
 #include "base/cleanup.h"
+#include "http_answer.h"
+#include "http_trust.h"
 #include "interrupt.h"
 
 #include <curl/curl.h>
@@ -27,8 +29,9 @@ struct http {
     const struct http_sink *sink;
     struct http_answer *answer;
     struct err *err;
-    bool told;    /* the sink has its head */
-    bool stopped; /* by the sink */
+    bool told;       /* the sink has its head */
+    bool ended_well; /* the server ended the connection itself */
+    bool stopped;    /* by the sink */
 };
 
 struct http *http_new(void)
@@ -49,59 +52,27 @@ void http_free(struct http *http)
 
 /* ---- the answer ---- */
 
-static const char *header(CURL *easy, const char *name)
-{
-    struct curl_header *found;
-    return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &found) == CURLHE_OK ? found->value
-                                                                                  : NULL;
-}
-
-/* Content-Range of a 206: "bytes 0-99/1000" (RFC 9110 §14.4). */
-static void read_range(const char *text, struct http_answer *answer)
-{
-    answer->first = answer->total = HTTP_UNKNOWN;
-    uint64_t first, last, total;
-    char more;
-    if (text && sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64 "%c", &first, &last, &total,
-                       &more) == 3) {
-        answer->first = first;
-        answer->total = total;
-    }
-}
-
-/* A weak tag (RFC 9110 §8.8.1) says nothing about bytes. */
-static void read_etag(const char *text, struct http_answer *answer)
-{
-    size_t len = text ? strlen(text) : 0;
-    if (len >= 2 && len < sizeof answer->etag && text[0] == '"' && text[len - 1] == '"')
-        memcpy(answer->etag, text, len + 1);
-}
-
-static void read_head(struct http *http)
-{
-    long status = 0;
-    curl_off_t length = -1;
-    curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(http->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    *http->answer = (struct http_answer){.status = (int)status,
-                                         .length = length < 0 ? HTTP_UNKNOWN : (uint64_t)length};
-    read_range(header(http->easy, "Content-Range"), http->answer);
-    read_etag(header(http->easy, "ETag"), http->answer);
-}
-
 static bool is_success(const struct http_answer *answer)
 {
     return answer->status == 200 || answer->status == 206;
+}
+
+/* What a login page or a proxy's message of any kind is, and nothing of an export ever. */
+static int begin_sink(struct http *http)
+{
+    if (http->answer->is_page)
+        return err_set(http->err, ERR_PRECONDITION,
+                       "the server sent a web page (text/html): who answers is not the export");
+    return http->sink->head ? http->sink->head(http->sink->ctx, http->answer, http->err) : 0;
 }
 
 /* The sink is told once, of success only. */
 static bool tell(struct http *http)
 {
     if (!http->told) {
-        read_head(http);
+        http_answer_read(http->easy, http->answer);
         http->told = true;
-        if (is_success(http->answer) && http->sink->head &&
-            http->sink->head(http->sink->ctx, http->answer, http->err))
+        if (is_success(http->answer) && begin_sink(http))
             http->stopped = true;
     }
     return !http->stopped;
@@ -112,12 +83,13 @@ static size_t take(char *data, size_t size, size_t count, void *ctx)
     struct http *http = ctx;
     if (!tell(http))
         return CURL_WRITEFUNC_ERROR;
-    if (is_success(http->answer) &&
-        http->sink->body(http->sink->ctx, data, size * count, http->err)) {
+    if (!is_success(http->answer))
+        return CURL_WRITEFUNC_ERROR; /* what a refusal says may be anything, and without end */
+    if (http->sink->body(http->sink->ctx, data, size * count, http->err)) {
         http->stopped = true;
         return CURL_WRITEFUNC_ERROR;
     }
-    return size * count; /* the text of a refusal is not shown: it may be a page of anything */
+    return size * count;
 }
 
 static int watch(void *ctx, curl_off_t total, curl_off_t now, curl_off_t to_send, curl_off_t sent)
@@ -163,19 +135,10 @@ static struct curl_slist *headers_of(const struct http_peer *peer,
     return list;
 }
 
-static void set_trust(CURL *easy, const struct http_peer *peer)
+static bool is_cut(const struct http *http, bool has_body)
 {
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, (long)!peer->insecure);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, peer->insecure ? 0L : 2L);
-    if (peer->ca[0]) {
-        struct curl_blob blob = {(void *)(uintptr_t)peer->ca, strlen(peer->ca), CURL_BLOB_COPY};
-        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's are not trusted, too */
-    } else if (getenv("SSL_CERT_FILE")) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, getenv("SSL_CERT_FILE")); /* as curl(1) and Go */
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
+    return has_body && http->answer->length == HTTP_UNKNOWN && !http->ended_well &&
+           !http_answer_header(http->easy, "Transfer-Encoding");
 }
 
 /* Where to connect to; the list has to live as long as the request. */
@@ -268,17 +231,22 @@ static enum http_result refused(struct http *http)
     return HTTP_REFUSED;
 }
 
-/* The token goes with a redirection, so that it may only lead to another path of the same host. */
-static bool same_host(const char *a, const char *b)
+/* The token goes with a redirection, so that it may only lead to another path of the same server. */
+static bool same_server(const char *a, const char *b)
 {
     CURLU *one = curl_url(), *two = curl_url();
-    char *first = NULL, *second = NULL;
+    char *first = NULL, *second = NULL, *first_port = NULL, *second_port = NULL;
     bool same = one && two && !curl_url_set(one, CURLUPART_URL, a, 0) &&
                 !curl_url_set(two, CURLUPART_URL, b, 0) &&
                 !curl_url_get(one, CURLUPART_HOST, &first, 0) &&
-                !curl_url_get(two, CURLUPART_HOST, &second, 0) && strcasecmp(first, second) == 0;
+                !curl_url_get(two, CURLUPART_HOST, &second, 0) &&
+                !curl_url_get(one, CURLUPART_PORT, &first_port, CURLU_DEFAULT_PORT) &&
+                !curl_url_get(two, CURLUPART_PORT, &second_port, CURLU_DEFAULT_PORT) &&
+                strcasecmp(first, second) == 0 && strcmp(first_port, second_port) == 0;
     curl_free(first);
     curl_free(second);
+    curl_free(first_port);
+    curl_free(second_port);
     curl_url_cleanup(one);
     curl_url_cleanup(two);
     return same;
@@ -288,11 +256,11 @@ static bool same_host(const char *a, const char *b)
 static enum http_result exchange(struct http *http, const struct http_request *request,
                                  const char *url, char **location)
 {
-    http->told = http->stopped = false;
+    http->told = http->stopped = http->ended_well = false;
     http->why[0] = '\0';
     *http->answer = (struct http_answer){0};
     set_request(http, request, url);
-    set_trust(http->easy, http->peer);
+    http_trust(http->easy, http->peer, &http->ended_well);
     struct curl_slist *headers = headers_of(http->peer, request);
     curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, headers);
     struct curl_slist *way = set_way(http, http->peer);
@@ -304,9 +272,14 @@ static enum http_result exchange(struct http *http, const struct http_request *r
     *location = to ? strdup(to) : NULL;
     curl_slist_free_all(headers);
     curl_slist_free_all(way);
-    if (code != CURLE_OK)
+    if (code != CURLE_OK && !(http->told && !is_success(http->answer)))
         return broken(http, code);
-    return is_success(http->answer) ? HTTP_DONE : refused(http);
+    if (!is_success(http->answer))
+        return refused(http);
+    if (!is_cut(http, !request->head))
+        return HTTP_DONE;
+    err_set(http->err, ERR_PEER, "the connection was cut in the middle of the answer");
+    return HTTP_BROKEN;
 }
 
 enum http_result http_get(struct http *http, const struct http_peer *peer,
@@ -325,11 +298,11 @@ enum http_result http_get(struct http *http, const struct http_peer *peer,
             free(location);
             return result;
         }
-        bool follow = i < REDIRECTIONS_MAX && same_host(url, location);
+        bool follow = i < REDIRECTIONS_MAX && same_server(url, location);
         if (!follow)
             err_set(err, ERR_FORBIDDEN,
                     "the server sends us on to %s: not followed, as the token goes to the "
-                    "export's host only",
+                    "export's server only",
                     location);
         free(url);
         url = location;

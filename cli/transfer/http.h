@@ -40,6 +40,7 @@ struct http_answer {
     int status;
     char etag[HTTP_ETAG_MAX]; /* a strong one; "" when there is none */
     uint64_t length;          /* of the body; HTTP_UNKNOWN */
+    bool is_page;             /* text/html: never of an export */
     uint64_t first, total;    /* of a 206: where it begins, and of what length; HTTP_UNKNOWN */
 };
 

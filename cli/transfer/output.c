@@ -43,7 +43,7 @@ static int open_file(struct output *output, const char *path, bool exists, struc
     output->part = suffixed(output->path, ".part");
     output->note = suffixed(output->path, ".part.json");
     output->note_new = suffixed(output->path, ".part.json.new");
-    if (must_be_writable(output, exists, err) < 0)
+    if (must_be_writable(output, exists, err) < 0 || output_must_be_free(output, err) < 0)
         return -1;
     return output_file_open(output, err);
 }
@@ -84,7 +84,6 @@ int output_open(const char *path, struct output **out, struct err *err)
         return err_set(err, ERR_SYSTEM, "out of memory");
     output->fd = -1;
     atomic_store(&output->total, UINT64_MAX);
-    pthread_rwlock_init(&output->length, NULL);
     if (is_stdout)
         str_puts(&name, "standard output");
     else
@@ -105,7 +104,6 @@ void output_close(struct output *output)
     if (output->kind && output->kind->close)
         output->kind->close(output);
     cleanup_close_(&output->fd);
-    pthread_rwlock_destroy(&output->length);
     free(output->name);
     free(output->path);
     free(output->part);
@@ -116,6 +114,11 @@ void output_close(struct output *output)
 }
 
 /* ---- what the kinds do ---- */
+
+int output_expect(struct output *output, uint64_t size, struct err *err)
+{
+    return output->kind->expect ? output->kind->expect(output, size, err) : 0;
+}
 
 int output_begin(struct output *output, const struct output_state *state, struct err *err)
 {
@@ -142,6 +145,11 @@ int output_finish(struct output *output, uint64_t size, struct err *err)
         return -1;
     output->finished = true;
     return 0;
+}
+
+bool output_keeps(const struct output *output)
+{
+    return output->kind == &output_file_kind;
 }
 
 int output_keep(struct output *output, const struct output_state *state, struct err *err)
@@ -194,7 +202,7 @@ int output_pwrite(struct output *output, uint64_t offset, const void *data, size
     return 0;
 }
 
-/* What the user can do about it; what came is only kept of a file. */
+/* What the user can do about it. */
 static void put_remedy(struct str *text, const struct output *output, int errnum, uint64_t missing)
 {
     char size[PROGRESS_SIZE];
@@ -205,8 +213,8 @@ static void put_remedy(struct str *text, const struct output *output, int errnum
         return;
     else if (missing > 0)
         str_printf(text, ": up to %s more is needed", progress_bytes(missing, size));
-    if (output->part)
-        str_puts(text, "; free or allow more space and run this again, to go on with what came");
+    if (output->part || output->regular)
+        str_puts(text, "; free or allow more space");
 }
 
 int output_failed(struct output *output, int errnum, uint64_t offset, struct err *err)

@@ -56,6 +56,15 @@ static int must_fit(const struct output *output, uint64_t end, struct err *err)
                    (unsigned long long)output->device_size);
 }
 
+/* Before the first byte: what the device has now is still of use to somebody. */
+static int expect(struct output *output, uint64_t size, struct err *err)
+{
+    if (size <= output->device_size)
+        return 0;
+    return err_set(err, ERR_INPUT, "%s is smaller than the disk: it has %llu bytes, the disk %llu",
+                   output->name, (unsigned long long)output->device_size, (unsigned long long)size);
+}
+
 static int write_data(struct output *output, uint64_t offset, const void *data, size_t len,
                       struct err *err)
 {
@@ -124,5 +133,9 @@ static int keep(struct output *output, const struct output_state *state, struct 
     return 0;
 }
 
-const struct output_kind output_device_kind = {
-    .begin = begin, .write = write_data, .zeros = zeros, .finish = finish, .keep = keep};
+const struct output_kind output_device_kind = {.expect = expect,
+                                               .begin = begin,
+                                               .write = write_data,
+                                               .zeros = zeros,
+                                               .finish = finish,
+                                               .keep = keep};

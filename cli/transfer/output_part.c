@@ -2,14 +2,18 @@
 /*
  * A file is written to FILE.part beside it, which takes FILE's name when it is whole.
  *
- * FILE.part.json, the note, is only on the disk while it is true: it is removed before the part is cut
- * to something else, and written after what it speaks of is on the disk. So a run that is killed, or a
- * machine that loses power, leaves a part that can be gone on with or a part without a note. A part of
- * an earlier run that is begun with and then neither finished nor kept is removed as any other.
+ * FILE.part.json, the note, is there as long as the part has something in it. It says that the part is
+ * ours: what has the name of a part and no note is somebody else's. And it says what can be gone on
+ * with (output_keep.c); before the part is cut to something else it is replaced by one that says
+ * nothing. So a run that is killed, or a machine that loses power, leaves a part that can be gone on
+ * with or one that can be thrown away. A part of an earlier run that is begun with and then neither
+ * finished nor kept is removed as any other.
  *
  * Pages of zeros are left out everywhere: after the part was cut there is nothing beyond, and what is
  * written a second time below is the same content again (whoever doubts that begins anew).
  */
+#include "base/cleanup.h"
+#include "say.h"
 #include "transfer/output_private.h"
 #include "transfer/sparse.h"
 
@@ -23,14 +27,32 @@
 
 enum { MODE_BITS = 0777, WRITE_BACK_EVERY = 16 << 20 };
 
+/* That nothing here is somebody else's. `st`: of the part, NULL when there is none. */
+static int look_around(struct output *output, const struct stat *st, enum output_note *note,
+                       struct err *err)
+{
+    *note = output_note_read(output->note, st, &output->earlier);
+    if (*note == OUTPUT_NOTE_FOREIGN)
+        return output_in_the_way(output, output->note, "it is no note of ours", err);
+    if (!output_note_new_is_ours(output->note_new))
+        return output_in_the_way(output, output->note_new, "it is no note of ours", err);
+    if (st && st->st_size > 0 && (*note == OUTPUT_NOTE_NONE || *note == OUTPUT_NOTE_STRAY))
+        return output_in_the_way(output, output->part, "it is no unfinished download of ours", err);
+    return 0;
+}
+
 int output_file_open(struct output *output, struct err *err)
 {
+    enum output_note note;
     struct stat st;
 
     output->kind = &output_file_kind;
-    if (output_take_part(output, false, &st, err) < 0)
+    if (output_take_part(output, false, &st, err) < 0 ||
+        look_around(output, output->fd >= 0 ? &st : NULL, &note, err) < 0)
         return -1;
-    output->noted = output->fd >= 0 && output_note_read(output->note, &st, &output->earlier);
+    if (note == OUTPUT_NOTE_CHANGED)
+        say("'%s' was changed since a run kept it: it is not used", output->part);
+    output->noted = note == OUTPUT_NOTE_TRUE;
     return 0;
 }
 
@@ -42,35 +64,73 @@ static bool same(const struct output_state *a, const struct output_state *b)
            a->position == b->position && a->bytes == b->bytes && a->crc == b->crc;
 }
 
-/* On the disk too, before anything is done that makes it a lie. */
-static int forget_note(struct output *output, struct err *err)
+/* When there was none as this one was opened. Another run can have left one since. */
+static int take_part(struct output *output, struct err *err)
 {
+    enum output_note note;
+    struct stat st;
+
+    if (output->fd >= 0)
+        return 0;
+    if (look_around(output, NULL, &note, err) < 0 || output_take_part(output, true, &st, err) < 0)
+        return -1;
+    if (look_around(output, &st, &note, err) == 0)
+        return 0;
+    cleanup_close_(&output->fd);
+    output->fd = -1;
+    return -1;
+}
+
+/* A part whose note says no more than that it is ours; on the disk, before anything is done that the
+ * older note does not know. Where there is no room for a new note the older one is removed, and all
+ * but the first `bytes` of the part. */
+static int forget(struct output *output, uint64_t bytes, struct err *err)
+{
+    static const struct output_state nothing;
+    struct stat st;
     int errnum = 0;
 
     output->noted = false;
-    if (unlink(output->note) == 0)
-        errnum = output_sync_folder(output);
-    else if (errno != ENOENT)
-        errnum = errno;
+    if (fstat(output->fd, &st) < 0)
+        return err_errno(err, ERR_IO, errno, "cannot stat '%s'", output->part);
+    errnum = output_note_write(output, &st, &nothing);
+    if (errnum == ENOSPC || errnum == EDQUOT) {
+        unlink(output->note);
+        if (ftruncate(output->fd, (off_t)bytes) < 0 || fsync(output->fd) < 0)
+            return output_failed(output, errno, bytes, err);
+        errnum = output_note_write(output, &st, &nothing);
+    }
     if (errnum)
-        return err_errno(err, ERR_IO, errnum, "cannot remove '%s'", output->note);
+        return err_errno(err, ERR_IO, errnum, "cannot write '%s'", output->note);
     return 0;
+}
+
+/* ftruncate(2) to the length that it has would be a change that the note does not know. */
+static int set_length(const struct output *output, uint64_t bytes)
+{
+    struct stat st;
+
+    if (fstat(output->fd, &st) < 0)
+        return -1;
+    return (uint64_t)st.st_size == bytes ? 0 : ftruncate(output->fd, (off_t)bytes);
 }
 
 static int begin(struct output *output, const struct output_state *state, struct err *err)
 {
-    struct stat st;
+    uint64_t bytes = state ? state->bytes : 0;
 
-    if (output->fd < 0 && output_take_part(output, true, &st, err) < 0)
+    if (take_part(output, err) < 0)
         return -1;
     assert(!output->finished);
     output->begun = true;
     output->kept = false;
-    if (!(state && output->noted && same(state, &output->earlier)) && forget_note(output, err) < 0)
+    if (!(state && output->noted && same(state, &output->earlier)) &&
+        forget(output, bytes, err) < 0)
         return -1;
     atomic_store(&output->total, state ? state->size : UINT64_MAX);
-    if (ftruncate(output->fd, state ? (off_t)state->bytes : 0) < 0)
-        return output_failed(output, errno, state ? state->bytes : 0, err);
+    if (set_length(output, bytes) < 0)
+        return output_failed(output, errno, bytes, err);
+    atomic_store(&output->end, bytes);
     atomic_store(&output->failed, false);
     return 0;
 }
@@ -87,34 +147,34 @@ static void write_back(struct output *output, size_t len)
         sync_file_range(output->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
-static int write_pages(struct output *output, uint64_t offset, const uint8_t *data, size_t len,
-                       struct err *err)
+static void note_end(struct output *output, uint64_t end)
 {
-    while (len > 0) {
-        bool is_zero;
-        size_t run = sparse_run(data, len, offset, &is_zero);
+    unsigned long long before = atomic_load(&output->end);
 
-        if (!is_zero) {
-            if (output_pwrite(output, offset, data, run, err) < 0)
-                return -1;
-            write_back(output, run);
-        }
-        data += run;
-        offset += run;
-        len -= run;
-    }
-    return 0;
+    while (before < end && !atomic_compare_exchange_weak(&output->end, &before, end))
+        ;
 }
 
 static int write_data(struct output *output, uint64_t offset, const void *data, size_t len,
                       struct err *err)
 {
-    int rc;
+    const uint8_t *bytes = data;
 
-    pthread_rwlock_rdlock(&output->length);
-    rc = write_pages(output, offset, data, len, err);
-    pthread_rwlock_unlock(&output->length);
-    return rc;
+    while (len > 0) {
+        bool is_zero;
+        size_t run = sparse_run(bytes, len, offset, &is_zero);
+
+        if (!is_zero) {
+            if (output_pwrite(output, offset, bytes, run, err) < 0)
+                return -1;
+            note_end(output, offset + run);
+            write_back(output, run);
+        }
+        bytes += run;
+        offset += run;
+        len -= run;
+    }
+    return 0;
 }
 
 static int zeros(struct output *output, uint64_t offset, uint64_t len, struct err *err)
@@ -123,56 +183,6 @@ static int zeros(struct output *output, uint64_t offset, uint64_t len, struct er
     (void)offset;
     (void)len;
     (void)err;
-    return 0;
-}
-
-/* ---- keeping ---- */
-
-/* Zeros at the end were left out: the length says that they are there. */
-static int lengthen(struct output *output, uint64_t bytes, struct stat *st, struct err *err)
-{
-    int errnum = 0;
-
-    pthread_rwlock_wrlock(&output->length);
-    if (fstat(output->fd, st) < 0 ||
-        ((uint64_t)st->st_size < bytes && ftruncate(output->fd, (off_t)bytes) < 0))
-        errnum = errno;
-    pthread_rwlock_unlock(&output->length);
-    return errnum ? output_failed(output, errnum, bytes, err) : 0;
-}
-
-/*
- * A disk that is full has no room for the note either. When a write failed, nobody goes on writing:
- * what is there of it beyond `bytes` is given back.
- */
-static int write_note(struct output *output, const struct stat *st,
-                      const struct output_state *state)
-{
-    int errnum = output_note_write(output, st, state);
-
-    if ((errnum != ENOSPC && errnum != EDQUOT) || !atomic_load(&output->failed))
-        return errnum;
-    if (ftruncate(output->fd, (off_t)state->bytes) < 0 || fsync(output->fd) < 0)
-        return errnum;
-    return output_note_write(output, st, state);
-}
-
-static int keep(struct output *output, const struct output_state *state, struct err *err)
-{
-    struct stat st;
-    int errnum;
-
-    output->kept = output->noted; /* the older note is still true, should this fail */
-    if (lengthen(output, state->bytes, &st, err) < 0)
-        return -1;
-    if (fdatasync(output->fd) < 0)
-        return output_failed(output, errno, state->bytes, err);
-    errnum = write_note(output, &st, state);
-    if (errnum)
-        return err_errno(err, ERR_IO, errnum, "cannot keep what came of %s: cannot write '%s'",
-                         output->name, output->note);
-    output->earlier = *state;
-    output->noted = output->kept = true;
     return 0;
 }
 
@@ -196,21 +206,47 @@ static int take_over(struct output *output, struct err *err)
     return 0;
 }
 
+/* Nobody but us wrote: not a byte is beyond what we did. */
+static int must_be_ours_alone(const struct output *output, struct err *err)
+{
+    struct stat st;
+
+    if (output_must_be_as_written(output, &st, err) < 0)
+        return -1;
+    if ((uint64_t)st.st_size > atomic_load(&output->end))
+        return err_set(err, ERR_PRECONDITION, "somebody wrote to '%s' while it was written",
+                       output->part);
+    return output_must_be_free(output, err);
+}
+
+/* The last look is right before the rename, as the name is all that it goes by. */
+static int rename_part(struct output *output, struct err *err)
+{
+    if (must_be_ours_alone(output, err) < 0)
+        return -1;
+    if (rename(output->part, output->path) == 0)
+        return 0;
+    return err_errno(err, ERR_IO, errno, "cannot give '%s' the name of %s", output->part,
+                     output->name);
+}
+
 /* In this order: whenever the power fails, FILE is the old one or the new one, and whole. A note that
  * is left speaks of a part that is not there. */
 static int finish(struct output *output, uint64_t size, struct err *err)
 {
     int errnum;
 
+    if (must_be_ours_alone(output, err) < 0)
+        return -1;
     if (ftruncate(output->fd, (off_t)size) < 0)
         return output_failed(output, errno, size, err);
+    atomic_store(&output->end, size);
     if (take_over(output, err) < 0)
         return -1;
     if (fsync(output->fd) < 0)
         return output_failed(output, errno, size, err);
-    if (rename(output->part, output->path) < 0)
-        return err_errno(err, ERR_IO, errno, "cannot give '%s' the name of %s", output->part,
-                         output->name);
+    if (rename_part(output, err) < 0)
+        return -1;
     output->finished = true;
     unlink(output->note);
     errnum = output_sync_folder(output);
@@ -220,17 +256,9 @@ static int finish(struct output *output, uint64_t size, struct err *err)
     return 0;
 }
 
-static void close_part(struct output *output)
-{
-    if (!output->begun || output->finished || output->kept)
-        return;
-    unlink(output->note);
-    unlink(output->part);
-}
-
 const struct output_kind output_file_kind = {.begin = begin,
                                              .write = write_data,
                                              .zeros = zeros,
                                              .finish = finish,
-                                             .keep = keep,
-                                             .close = close_part};
+                                             .keep = output_file_keep,
+                                             .close = output_file_close};

@@ -7,14 +7,13 @@
 
 #include "transfer/output.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
-#include <sys/types.h>
-
-struct stat;
+#include <sys/stat.h>
 
 struct output_kind {
     bool in_order;
+    int (*expect)(struct output *output, uint64_t size,
+                  struct err *err); /* NULL: any size will do */
     int (*begin)(struct output *output, const struct output_state *state, struct err *err);
     int (*write)(struct output *output, uint64_t offset, const void *data, size_t len,
                  struct err *err);
@@ -35,9 +34,10 @@ struct output {
     bool begun, finished, kept;
     bool noted; /* the note on the disk says `earlier`, which is true of the part */
     struct output_state earlier;
+    struct timespec changed; /* the part's ctime when the note was written */
     atomic_ullong data;      /* bytes written: when to set the disk to work */
+    atomic_ullong end;       /* where the part ends by what we did */
     atomic_bool failed;      /* a write: nobody writes until it is begun again */
-    pthread_rwlock_t length; /* writers share it; who sets the length has it alone */
 
     /* a device */
     uint64_t device_size;
@@ -62,6 +62,22 @@ int output_stdout_open(struct output *output, struct err *err);
  * `make`, output->fd stays -1. (output_lock.c) */
 int output_take_part(struct output *output, bool make, struct stat *st, struct err *err);
 
+/* That `path` leads to the file of this stat. */
+bool output_is_still_there(const char *path, const struct stat *st);
+/* That output->path is not the part or the note of a run under way. ERR_UNAVAILABLE. */
+int output_must_be_free(const struct output *output, struct err *err);
+/* "PATH is in the way". Returns -1. */
+int output_in_the_way(const struct output *output, const char *path, const char *why,
+                      struct err *err);
+
+/* ---- what stays of a part (output_keep.c) ---- */
+
+/* That nobody replaced or cut the part, whose stat is filled. ERR_PRECONDITION. */
+int output_must_be_as_written(const struct output *output, struct stat *st, struct err *err);
+int output_file_keep(struct output *output, const struct output_state *state, struct err *err);
+/* The end: what was kept stays, with a note that is true; other parts are removed. */
+void output_file_close(struct output *output);
+
 /* pwrite(2) until all is there; output_failed when it is not. */
 int output_pwrite(struct output *output, uint64_t offset, const void *data, size_t len,
                   struct err *err);
@@ -71,9 +87,22 @@ int output_failed(struct output *output, int errnum, uint64_t offset, struct err
 
 /* ---- the note beside a part (output_note.c) ---- */
 
-/* Reads it; false when there is none, or none that can be believed, for the part with this stat. */
-bool output_note_read(const char *path, const struct stat *part, struct output_state *state);
-/* Writes it: the old one or the new one is there whenever the power fails. errno's number, or 0. */
+enum output_note {
+    OUTPUT_NOTE_NONE,
+    OUTPUT_NOTE_FOREIGN, /* a file that we did not write */
+    OUTPUT_NOTE_STRAY,   /* ours, of a part that is gone */
+    OUTPUT_NOTE_EMPTY,   /* of this part, which is ours: says nothing of use */
+    OUTPUT_NOTE_CHANGED, /* of this part as it was before somebody wrote to it */
+    OUTPUT_NOTE_TRUE,
+};
+
+/* Reads it, for the part with this stat (NULL: there is none). `state` is only of use when true. */
+enum output_note output_note_read(const char *path, const struct stat *part,
+                                  struct output_state *state);
+/* Whether what is at the path of a new note, if anything, may be removed: it is of ours. */
+bool output_note_new_is_ours(const char *path);
+/* Writes it: the old one or the new one is there whenever the power fails. A `state` whose position
+ * is 0 says no more than that the part is ours. errno's number, or 0. */
 int output_note_write(const struct output *output, const struct stat *part,
                       const struct output_state *state);
 /* fsync(2) of the folder, where that can be done. errno's number, or 0. */

@@ -65,10 +65,14 @@ int output_character_open(struct output *output, const char *path, struct err *e
 
 int output_stdout_open(struct output *output, struct err *err)
 {
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
     struct stat st;
 
-    if (fstat(STDOUT_FILENO, &st) < 0)
+    if (flags < 0 || fstat(STDOUT_FILENO, &st) < 0)
         return err_errno(err, ERR_INPUT, errno, "cannot write to %s", output->name);
+    if ((flags & O_ACCMODE) == O_RDONLY) /* as main makes it when it was closed */
+        return err_set(err, ERR_IO, "cannot write to %s: it is closed, or open for reading only",
+                       output->name);
     output->regular = S_ISREG(st.st_mode);
     becomes_stream(output, output->regular ? PIECE_MAX : PIPE_BUF);
     if (S_ISFIFO(st.st_mode)) {

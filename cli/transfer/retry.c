@@ -67,7 +67,8 @@ int retry_after(struct retry *retry, enum http_result result, const struct http_
     if (retry->failed > retry->max) {
         *err = why;
         err->class = ERR_PEER;
-        return err_wrap(err, "gave up after %u tries without a byte more (--retry)", retry->failed);
+        return err_wrap(err, "gave up after %u %s without a byte more (--retry)", retry->failed,
+                        retry->failed == 1 ? "try" : "tries");
     }
     char there[PROGRESS_SIZE];
     say("%s; trying again from %s", why.msg, progress_bytes(position, there));

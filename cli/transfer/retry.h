@@ -11,7 +11,7 @@
 struct retry {
     unsigned max;      /* tries in a row without progress */
     unsigned failed;   /* so far */
-    uint64_t furthest; /* of the content */
+    uint64_t furthest; /* of this disk */
 };
 
 /*

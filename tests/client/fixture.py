@@ -108,6 +108,15 @@ def same(got, want, what="the file"):
         raise AssertionError(f"{what} is another from byte {at} or soon after")
 
 
+def compressed(data, level=1, each=None):
+    """A gzip of one member; with a point to go on from after `each` so many bytes."""
+    z, out = zlib.compressobj(level, zlib.DEFLATED, 31), []
+    for start in range(0, len(data), each or len(data) or 1):
+        out += [z.flush(zlib.Z_FULL_FLUSH)] if start else []
+        out.append(z.compress(data[start:start + (each or len(data))]))
+    return b"".join(out) + z.flush()
+
+
 class Server(harness.Pod):
     """The real export server. port: one of before     names: what its certificate is for"""
 
@@ -266,6 +275,11 @@ class World(world.World):
     def files(self):
         return sorted(os.listdir(self.dir))
 
+    def clear(self):
+        """An empty working folder again."""
+        for name in self.files():
+            os.remove(self.file(name))
+
     def allocated(self, name):
         with open(self.file(name), "rb+") as f:
             os.fsync(f)
@@ -280,11 +294,20 @@ class World(world.World):
     def peer(self, files=None, **options):
         return self.stack.enter_context(Peer(self.home, files, **{"names": (*LOOPBACK, *services(self.ns)), **options}))
 
-    def plain(self, disk, formats=("raw", "gzip"), level=1, **options):
-        """A plain peer that serves the disk as volume 'disk'."""
-        z = zlib.compressobj(level, zlib.DEFLATED, 31)
-        bodies = {"raw": lambda: disk.data, "gzip": lambda: z.compress(disk.data) + z.flush()}
-        return self.peer({"/volumes/disk/" + FILES[f]: bodies[f]() for f in formats}, **options)
+    def plain(self, disk, formats=("raw", "gzip"), level=1, each=None, goes_on=False, **options):
+        """A plain peer that serves the disk as volume 'disk'. each: of compressed()     goes_on: it knows ?from="""
+        peer = self.peer(**options)
+        self.holds(peer, disk, formats, level, each, goes_on)
+        return peer
+
+    @staticmethod
+    def holds(peer, disk, formats=("raw", "gzip"), level=1, each=None, goes_on=False, tag=None):
+        """From now on it serves that disk, under that tag."""
+        path = "/volumes/disk/"
+        bodies = {"raw": lambda: disk.data, "gzip": lambda: compressed(disk.data, level, each)}
+        files = {path + FILES[f]: bodies[f]() for f in formats}
+        rest = {path + FILES["gzip"]: lambda start: compressed(memoryview(disk.data)[start:], level, each)} if goes_on else {}
+        peer.files, peer.rest, peer.tag = files, rest, tag or peer.tag
 
     def cutter(self, server):
         return self.stack.enter_context(Cutter(server.port))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plain export server, as KubeVirt's is or as any could be: no framing in its gzip, no ETag, no length, and on demand
-what goes wrong in one. It is one of the two servers that the client is tested with; the other is the real one.
+"""A plain export server, as KubeVirt's is or as any could be: no framing in its gzip, no ETag, no length (unless it is told
+to), and on demand what goes wrong in one. It is one of the two servers that the client is tested with; the other is the real
+one.
 
     with Peer(folder, {"/volumes/disk/disk.img": image}) as peer:
         peer.files["/volumes/disk/disk.img.gz"] = gzip.compress(image)
@@ -8,6 +9,7 @@ what goes wrong in one. It is one of the two servers that the client is tested w
 
 hook is called before each answer and may change it. `requests` has all that was asked, in order.
 """
+import contextlib
 import email.utils
 import functools
 import http.server
@@ -45,6 +47,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         reply = peer.reply(self, path)
         peer.requests.append(self)
         peer.hook(self, reply)
+        self.status = reply.status
         self.send_response_only(reply.status)
         headers = {"Date": email.utils.formatdate(usegmt=True), **reply.headers, "Connection": "close"}
         if reply.framing == "chunked":
@@ -69,6 +72,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)           # without TLS's own end
         elif reply.framing == "chunked":
             self.wfile.write(b"0\r\n\r\n")
+        elif reply.framing == "close":
+            self.wfile.flush()
+            with contextlib.suppress(OSError):
+                self.connection.unwrap()                         # TLS's own end, by which it is told from a cut
 
     def log_message(self, *_):      # pylint: disable=arguments-differ
         pass
@@ -76,13 +83,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Peer(http.server.ThreadingHTTPServer):
     """files: {path: bytes}     ranges: it takes a Range     framing: of gzip     token, cert: of the links
-    names: what the certificate is for"""
+    names: what the certificate is for     tag: the ETag of all that it has, which If-Range and If-Match ask for
+    careless: whatever they ask for     rest: {path: function(n) -> bytes}, what ?from=n is answered with"""
     daemon_threads, request_queue_size = True, 64
 
-    def __init__(self, folder, files=None, ranges=False, framing="chunked", token=TOKEN, names=LOOPBACK):
+    def __init__(self, folder, files=None, ranges=False, framing="chunked", token=TOKEN, names=LOOPBACK, tag=None, careless=False, rest=None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.peer, self.port = self, self.server_address[1]
         self.files, self.ranges, self.framing, self.token = dict(files or {}), ranges, framing, token
+        self.tag, self.careless, self.rest = tag, careless, dict(rest or {})
         self.hook, self.requests = lambda request, reply: None, []
         cert = f"{folder}/peer-{self.port}"
         os.mkdir(cert)
@@ -114,13 +123,24 @@ class Peer(http.server.ThreadingHTTPServer):
             return Reply(401)
         if path not in self.files:
             return Reply(404, b"404 page not found\n")
-        body = self.files[path]
-        if request.command == "HEAD" and path.endswith("gz"):
+        if request.headers.get("If-Match", self.tag) != self.tag and not self.careless:
+            return Reply(412)
+        reply = self.reply_gzip(request, path) if path.endswith("gz") else self.reply_disk(request, self.files[path])
+        if self.tag:
+            reply.headers["ETag"] = self.tag
+        return reply
+
+    def reply_gzip(self, request, path):
+        if request.command == "HEAD":
             return Reply(400, b"only GET\n")
-        if path.endswith("gz"):
-            return Reply(200, body, self.framing, Content_Type="application/gzip")
+        start = re.fullmatch(r"from=(\d+)", request.query)
+        body = self.rest[path](int(start[1])) if start and path in self.rest else self.files[path]
+        return Reply(200, body, self.framing, Content_Type="application/gzip")
+
+    def reply_disk(self, request, body):
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
-        if not self.ranges or not wanted or request.headers.get("If-Range"):
+        is_another = request.headers.get("If-Range", self.tag) != self.tag and not self.careless
+        if not self.ranges or not wanted or is_another:
             return Reply(200, body, **({"Accept_Ranges": "bytes"} if self.ranges else {}))
         first, last = int(wanted[1]), min(int(wanted[2] or len(body)), len(body) - 1)
         if first > last:

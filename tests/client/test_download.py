@@ -311,6 +311,38 @@ def test_one_that_was_there_is_kept_unless_delete_vme(w, pod):
     w.run("download", "exp", "--keep-vme", "--delete-vme", "--output=d.gz").failed(USAGE, "keep-vme", "delete-vme")
 
 
+def hold(w, big, token=fixture.TOKEN):
+    """Serves `exp` and holds its download; returns the cutter."""
+    server = w.serve([("big", "disk", "id", big.path)], token=token)
+    cutter = w.cutter(server)
+    cutter.hold_at(2 * MIB)
+    w.be_ready(server, volumes=("big",), cert=server.cert, port=cutter.port)
+    return cutter
+
+
+def another_one_stays(w, run, cutter, big):
+    """While the download is held, its export goes and another one of its name is made."""
+    eventually(cutter.held, f"the download is under way: {run}")
+    w.delete("export", "exp")
+    eventually(lambda: not w.exp(), "the export is gone")
+    another = w.export(of="other")
+    cutter.release()
+    run.done().said("another one by now: it stays")
+    same(w.read("d"), big.data)
+    equal((w.exp() or {}).get("metadata", {}).get("uid"), another["metadata"]["uid"], "the export that is there")
+
+
+def test_another_one_of_the_name_is_not_deleted_for_the_one_that_it_made(w, big):
+    run = w.begin("--pvc=big", "--format=raw", "--output=d")
+    another_one_stays(w, run, hold(w, big, token=w.made_by(run)), big)
+
+
+def test_another_one_of_the_name_is_not_deleted_for_the_one_that_was_there(w, big):
+    w.made()
+    cutter = hold(w, big)
+    another_one_stays(w, w.begin("--delete-vme", "--format=raw", "--output=d"), cutter, big)
+
+
 def test_one_that_it_made_is_kept_when_the_download_fails(w, disk):
     run = w.begin("--pvc=disk", "--output=d.gz")
     w.made_by(run)

@@ -4,12 +4,13 @@
 plain peer (peer.py); the real server says what is right."""
 import gzip
 import os
+import re
 import struct
 import subprocess
 import zlib
 
 import fixture
-from fixture import DENIED, FAILED, INTEGRITY, MIB, NOT_FOUND, TRANSFER, Skip, check, equal, gunzip, same
+from fixture import DENIED, FAILED, INTEGRITY, MIB, NOT_FOUND, TRANSFER, USAGE, Skip, check, equal, gunzip, same
 
 
 def spoil(how):
@@ -96,30 +97,179 @@ def test_a_raw_body_that_is_too_short(w, disk):
     refuses(w, peer, cut, "--format=raw", codes=(TRANSFER,))
 
 
-def test_a_range_that_is_not_the_one_asked_for(w, big):
-    """A server that answers 206 with other bytes than it was asked for is not believed."""
-    peer = w.plain(big, ("raw",), ranges=True)
-    etag = '"disk-1"'
-    first = []
+# ---- parts of the disk that are not what was asked for ----
 
-    def wrong(request, reply):
-        reply.headers["ETag"] = etag
-        wanted = request.headers.get("Range")
-        if reply.status == 200 and not wanted and not first and request.command == "GET":
-            first.append(1)
-            reply.cut = 10 * MIB
-        elif wanted:
-            start = int(wanted.split("=")[1].split("-")[0]) if not wanted.endswith("=0-") else 0
-            body = memoryview(big.data)[start // 2:]
-            reply.update(status=206, body=body)
-            reply.headers["Content-Range"] = f"bytes {start // 2}-{len(big.data) - 1}/{len(big.data)}"
-    w.existing(peer, formats=("raw",))
-    peer.hook = wrong
-    run = w.run("download", "exp", "--format=raw", "--retry=2", "--output=d", seconds=90)
-    if run.code == 0:
-        same(w.read("d"), big.data)
-    else:
-        check("d" not in w.files(), f"a file is left: {run}")
+def part(data, first, last, total=None, body=None):
+    """Content-Range and body of a 206."""
+    return f"bytes {first}-{last}/{len(data) if total is None else total}", data[first:last + 1] if body is None else body
+
+
+NOISE = os.urandom(4096)
+# (disk, first and last byte asked for) -> Content-Range and body. Some are as RFC 9110 allows them (§14.2, §15.3.7): then all is asked for in the
+# end. The others are never believed.
+PARTS = {
+    "shorter": lambda data, first, last: part(data, first, min(last, first + 3 * MIB)),
+}
+LIES = {
+    "begins earlier": lambda data, first, last: part(data, first // 2, last),
+    "begins a byte earlier": lambda data, first, last: part(data, first - 1 if first else 1, last),
+    "begins later": lambda data, first, last: part(data, min(first + MIB, last), last),
+    "no range": lambda data, first, last: ("", data[first:last + 1]),
+    "another unit": lambda data, first, last: (f"pages {first}-{last}/{len(data)}", data[first:last + 1]),
+    "empty": lambda data, first, last: part(data, first, last, body=b""),
+    "a smaller disk": lambda data, first, last: part(data, first, last, len(data) - 1000),
+    "a larger disk": lambda data, first, last: part(data, first, last, len(data) + 1000),
+}
+# What is said of all, and longer or shorter bodies than were said: it is an error, or all is right all the same.
+LIES_OR_NOT = {
+    "longer": lambda data, first, last: part(data, first, last, body=bytes(data[first:last + 1]) + NOISE),
+    "longer and says so": lambda data, first, last: part(data, first, last + len(NOISE), body=bytes(data[first:last + 1]) + NOISE),
+    "ends too early": lambda data, first, last: part(data, first, last, body=data[first:min(max(first + 2 * MIB, last - 5 * MIB), last + 1)]),
+}
+HUGE = {str(total): lambda data, first, last, total=total: part(data, first, last, total) for total in (2**64 - 2, 2**64 - 1, 2**64, 2**63, 2**63 - 1, 0, -1)}
+
+
+def lies(w, big, kinds, connections, all_parts=False):
+    """For each: (its name, the run, how often it was asked). all_parts: also of what tells whether the server does parts at all."""
+    w.made()
+    for name, how in kinds.items():
+        peer = w.plain(big, ("raw",), ranges=True, tag='"disk-1"')
+
+        def lie(request, reply, how=how):
+            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
+            if reply.status == 200 and connections == 1:
+                reply.cut = 10 * MIB                # so that it has to go on
+            elif reply.status == 206 and (all_parts or asked[0] != "bytes=0-0"):
+                text, reply.body = how(memoryview(big.data), int(asked[1]), int(asked[2] or len(big.data) - 1))
+                reply.headers["Content-Range"] = text
+        peer.hook = lie
+        w.be_ready(peer, formats=("raw",))
+        run = w.run("download", "exp", "--format=raw", f"--connections={connections}", "--retry=2", "--output=d", seconds=30)
+        check(len(peer.requests) < 60, f"{name}: {len(peer.requests)} requests: {run}")
+        if run.code == 0:
+            same(w.read("d"), big.data, name)
+            os.remove(w.file("d"))
+        yield name, run
+        check("d" not in w.files(), f"{name}: a file is left: {run}")
+        w.clear()
+
+
+def are_refused(w, big, kinds, connections, **options):
+    for name, run in lies(w, big, kinds, connections, **options):
+        check(run.code in (INTEGRITY, TRANSFER), f"{name}: exit code of {run}")
+
+
+def are_not_believed(w, big, kinds, connections, **options):
+    for name, run in lies(w, big, kinds, connections, **options):
+        check(run.code in (0, FAILED, INTEGRITY, TRANSFER), f"{name}: exit code of {run}")
+
+
+def test_the_rest_is_asked_for_when_a_part_is_shorter_than_asked(w, big):
+    for _, run in lies(w, big, PARTS, 1):
+        equal(run.code, 0, f"{run}")
+
+
+def test_the_rest_of_a_piece_is_asked_for_by_several_connections(w, big):
+    for _, run in lies(w, big, PARTS, 4):
+        equal(run.code, 0, f"{run}")
+
+
+def test_a_part_that_is_not_the_one_asked_for(w, big):
+    """206 with other bytes than it was asked for, or with none, again and again."""
+    are_refused(w, big, LIES, 1)
+
+
+def test_a_piece_that_is_not_the_one_asked_for(w, big):
+    are_refused(w, big, LIES, 4)
+
+
+def test_a_part_of_another_length(w, big):
+    are_not_believed(w, big, LIES_OR_NOT, 1)
+
+
+def test_a_piece_of_another_length(w, big):
+    are_not_believed(w, big, LIES_OR_NOT, 4)
+
+
+def test_a_disk_of_absurd_size(w, big):
+    """Never an empty file that is called whole."""
+    are_not_believed(w, big, HUGE, 1)
+
+
+def test_a_disk_of_absurd_size_in_pieces(w, big):
+    are_not_believed(w, big, HUGE, 4, all_parts=True)
+
+
+# ---- gzips ----
+
+class Content:
+    def __init__(self, data):
+        self.data = data
+
+
+def says_its_disk_is_smaller(w, content):
+    """A peer whose raw link is of 1 MiB and whose gzip has that; counted by a cutter."""
+    peer = w.plain(Content(content), ("gzip",), level=0)
+    peer.files["/volumes/disk/disk.img"] = bytes(MIB)
+    cutter = w.cutter(peer)
+    w.be_ready(cutter, cert=peer.cert)
+    return peer, cutter
+
+
+def test_a_gzip_of_more_than_the_disk_is_left_early(w):
+    """Not at its end: it may have none. Not more is taken than the raw link says that there is."""
+    w.made()
+    noise = os.urandom(MIB) * 64
+    for args in (("--format=raw", "--output=d"), ("--output=d",), ("--format=raw", "--output=-")):
+        _, cutter = says_its_disk_is_smaller(w, noise)
+        run = w.run("download", "exp", "--retry=1", *args).failed(INTEGRITY)
+        check(cutter.down < 24 * MIB, f"{cutter.down / MIB:.0f} of 64 MiB were taken: {run}")
+        check(len(run.out) <= 2 * MIB, f"{len(run.out) / MIB:.0f} MiB were written: {run}")
+        equal(w.files(), [])
+
+
+def test_a_gzip_bomb(w):
+    """2 MB that are 2 GiB: no large file is made of it, not even for a moment (the limit would be another error)."""
+    z = zlib.compressobj(9, zlib.DEFLATED, 31)
+    head = z.compress(b"a" * MIB) + z.flush(zlib.Z_FULL_FLUSH)
+    again = z.compress(b"a" * MIB) + z.flush(zlib.Z_FULL_FLUSH)
+    bomb = head + again * 2047 + b"\3\0" + bytes(8)
+    check(len(bomb) < 4 * MIB, "no bomb")
+    w.made()
+    for args in (("--format=raw",), ()):
+        peer, _ = says_its_disk_is_smaller(w, b"")
+        peer.files["/volumes/disk/disk.img.gz"] = bomb
+        run = w.run("download", "exp", "--retry=1", "--output=d", *args, before=("sh", "-c", 'ulimit -f 16000; exec "$@"', "sh"))
+        equal(run.code, INTEGRITY, f"exit code of {run}")
+        check(run.seconds < 10 * fixture.SLOW, f"it took {run.seconds:.1f} s: {run}")
+        equal(w.files(), [])
+
+
+def test_a_manifest_that_is_far_too_long(w):
+    peer = w.peer()
+    w.made(kind="VirtualMachine")
+    w.be_ready(peer, manifests=True)
+    text = b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: long}\n" + b"# and what somebody had to say about it\n" * (17 * MIB // 39)
+    for framing in ("length", "chunked", "close"):
+        def answer(_, reply, framing=framing):
+            reply.framing = framing
+        peer.hook = answer
+        peer.files["/external/manifests/all"] = text
+        run = w.run("download", "exp", "--manifest", "--output=m", "--retry=1").said("longer")
+        check(run.code != 0 and not w.files(), f"{framing}: {run}")
+        peer.files["/external/manifests/all"] = text[:16 * MIB - 1] + b"\n"
+        w.download("--manifest", "--output=m")
+        equal(len(w.read("m")), 16 * MIB)
+        os.remove(w.file("m"))
+
+
+def test_no_sha256_of_what_is_gone(w, disk):
+    """Standard output cannot be read again: that is said before anything is asked for."""
+    peer = w.plain(disk)
+    w.existing(peer)
+    for args in ((), ("--format=raw",), ("--connections=2", "--format=raw")):
+        run = w.run("download", "exp", *args, "--checksum=sha256", "--output=-").failed(USAGE, "sha256|checksum")
+        equal((run.out, peer.requests), (b"", []), f"{args}")
 
 
 def test_several_members(w, disk):

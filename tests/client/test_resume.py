@@ -3,19 +3,22 @@
 """Connections that break, servers that go and come back as others: the file is right, and little is sent twice.
 
 All goes through a Cutter (cutter.py) to the real export server, but for what is about servers that cannot be gone on with."""
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import time
 import zlib
 
 import fixture
-from fixture import INTEGRITY, INTERRUPTED, MIB, TRANSFER, check, equal, eventually, gunzip, same
+from fixture import FAILED, INTEGRITY, INTERRUPTED, MIB, TRANSFER, check, equal, eventually, gunzip, same
 
 CUTS = 20
 HANDSHAKE = 16384                   # bytes from the server, with its certificate
-GZ = "/volumes/big/disk.img.gz"
+GZ, PEERS_GZ = "/volumes/big/disk.img.gz", "/volumes/disk/disk.img.gz"
+TAG, OTHER_TAG = '"disk-1"', '"disk-2"'
 
 
 def through(w, pod, **links):
@@ -224,16 +227,28 @@ def test_the_next_run_goes_on_after_an_interrupt(w, pod, big):
         os.remove(w.file("d"))
 
 
+def noted(w):
+    """How much of the disk the note beside the part says to be there."""
+    return int(json.loads(w.read("d.part.json"))["position"])
+
+
 def test_several_interrupts(w, pod, big):
-    cutter = through(w, pod, formats=("raw",))
+    """Of pieces (of 16 MiB) that are fetched at once, what is there without a gap is gone on with."""
+    cutter, there = through(w, pod, formats=("raw",)), 0
     for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        run = interrupted(w, cutter, "--format=raw", "--connections=3", "--output=d", signo=signo).finish(15)
+        # All but 16 MiB, and 4 MiB: so much of the first piece is there, however the connections share it.
+        cutter.hold_at(cutter.down + int((len(big.data) - there - 12 * MIB) * 1.005))
+        run = w.begin("--format=raw", "--connections=3", "--output=d")
+        eventually(cutter.taken, f"all but 12 MiB: {run}")
+        run.interrupt(signo).finish(15)
         check(run.code not in (0, -signo), f"exit code of {run}")
         cutter.release()
+        before, there = there, noted(w)
+        check(there >= before + 3 * MIB, f"of {before / MIB:.1f} MiB and at least 4 more, {there / MIB:.1f} are kept: {run}")
+    before = cutter.down
     w.download("--format=raw", "--output=d")
     same(w.read("d"), big.data)
-    # Of pieces that were fetched at once, the first is gone on with.
-    check(cutter.down < len(big.data) * 1.01 + 3 * 8 * MIB, "it began anew")
+    check(cutter.down - before < (len(big.data) - there) * 1.005 + MIB, "it did not go on where it was")
 
 
 def test_an_interrupt_while_it_waits(w):
@@ -322,20 +337,194 @@ def test_a_plain_server_is_begun_anew(w, disk):
 
 def test_a_server_with_etags_that_knows_no_from(w, disk):
     """It sends the whole gzip again, which must not be taken for the rest."""
-    peer = w.plain(disk)
-
-    def tag(_, reply):
-        reply.headers["ETag"] = '"disk-1"'
-    peer.hook = tag
+    peer = w.plain(disk, tag=TAG)
     w.made()
     for formats in (("raw", "gzip"), ("gzip",)):
         for args, unpack in ((("--format=raw",), bytes), ((), gunzip)):
             cutter = w.cutter(peer)
-            cutter.cut_at(len(peer.files["/volumes/disk/disk.img.gz"]) * 3 // 4)
+            cutter.cut_at(len(peer.files[PEERS_GZ]) * 3 // 4)
             w.be_ready(cutter, cert=peer.cert, formats=formats)
             w.download("--output=d", *args)
             equal(cutter.cut, 1)
             same(unpack(w.read("d")), disk.data)
+
+
+# How a disk is fetched from a peer: the formats of its links, the flags, and what of the answer's body is the disk.
+WAYS = ((("raw",), ("--format=raw",), bytes), (("raw",), ("--format=raw", "--connections=2"), bytes), (("gzip",), ("--format=raw",), bytes), (("gzip",), (), gunzip))
+
+
+def going_on(peer):
+    """What it was asked for to go on: (the condition's header, the request)."""
+    asked = [("If-Match", r) for r in peer.requests if "from=" in r.query]
+    return asked + [("If-Range", r) for r in peer.requests if r.headers["Range"] not in (None, "bytes=0-0")]
+
+
+def breaks(peer, length, how_often=1, then=lambda: None):
+    """So many of the answers that bring something of the disk end after `length` bytes; `then` comes before the next."""
+    left = [how_often]
+
+    def hook(request, reply):
+        if left[0] and request.command == "GET" and len(reply.body) > length:
+            left[0] -= 1
+            reply.cut = length
+            if not left[0]:
+                then()
+    peer.hook = hook
+
+
+def test_going_on_has_a_condition(w, big):
+    """That it still is the same disk (RFC 9110 §13.1): If-Range for a part of it, If-Match for the rest of a gzip."""
+    w.made()
+    for formats, args, unpack in WAYS:
+        peer = w.plain(big, formats, each=MIB, goes_on=True, tag=TAG, ranges=True)
+        breaks(peer, 9 * MIB)
+        w.be_ready(peer, formats=formats)
+        w.download(*args, "--output=d")
+        same(unpack(w.read("d")), big.data, f"{formats} {args}")
+        asked = going_on(peer)
+        check(asked, f"{formats} {args}: it began anew")
+        for header, request in asked:
+            equal(request.headers[header], TAG, f"{header} of {request.path} {request.headers['Range']}")
+
+
+def test_a_condition_that_does_not_hold(w, big, other):
+    """If-Range: the whole of what is there now, or 412 for If-Match. Neither is a failure, and no retry is used up."""
+    w.made()
+    for formats, args, unpack in WAYS:
+        peer = w.plain(big, formats, each=MIB, goes_on=True, tag=TAG, ranges=True)
+        breaks(peer, 9 * MIB, then=lambda peer=peer, formats=formats: w.holds(peer, other, formats, each=MIB, goes_on=True, tag=OTHER_TAG))
+        w.be_ready(peer, formats=formats)
+        w.download(*args, "--retry=1", "--output=d").said("another")
+        same(unpack(w.read("d")), other.data, f"{formats} {args}")
+        equal({r.status for header, r in going_on(peer) if r.headers[header] == TAG} - {206}, {412} if formats == ("gzip",) else {200}, "what the peer said")
+
+
+def test_a_server_that_ignores_conditions(w, big, other):
+    """Each answer says whose part it is: what is another disk's is not put together with what is there."""
+    w.made()
+    for formats, args, unpack in WAYS:
+        peer = w.plain(big, formats, each=MIB, goes_on=True, tag=TAG, ranges=True, careless=True)
+        breaks(peer, 9 * MIB, then=lambda peer=peer, formats=formats: w.holds(peer, other, formats, each=MIB, goes_on=True, tag=OTHER_TAG))
+        w.be_ready(peer, formats=formats)
+        w.download(*args, "--output=d")
+        same(unpack(w.read("d")), other.data, f"{formats} {args}")
+
+
+def test_a_disk_that_changes_between_pieces(w, big, other):
+    """Without a break: some pieces are one disk's, the others another's, and the peer ignores If-Range."""
+    w.made()
+    for connections, firsts in ((2, 2), (2, 3), (4, 1)):
+        peer, pieces = w.plain(big, ("raw",), tag=TAG, ranges=True, careless=True), []
+
+        def change(request, _, peer=peer, pieces=pieces, firsts=firsts):
+            if request.headers["Range"] not in (None, "bytes=0-0"):
+                pieces.append(request)
+            if len(pieces) == firsts:
+                w.holds(peer, other, ("raw",), tag=OTHER_TAG)
+        peer.hook = change
+        w.be_ready(peer, formats=("raw",))
+        w.download("--format=raw", f"--connections={connections}", "--output=d")
+        same(w.read("d"), other.data, f"{connections} connections")
+        check(len(pieces) > 4, f"{len(pieces)} pieces: it did not begin anew")
+
+
+def fails_on_the_way(w, peer, *args, length=20 * MIB):
+    """A run that gives up after so many bytes."""
+    def hook(request, reply):
+        if request.command == "GET" and any(r.command == "GET" and r.headers["Range"] != "bytes=0-0" for r in peer.requests[:-1]):
+            reply.update(status=503, body=b"", framing="length")
+        elif request.command == "GET":
+            reply.cut = length
+    peer.hook = hook
+    run = w.run("download", "exp", *args, "--retry=1", "--output=d").failed(TRANSFER)
+    peer.hook = lambda request, reply: None
+    return run
+
+
+def test_a_part_of_an_earlier_run_and_several_connections(w, big, other):
+    """Gone on with when the tag is the same, thrown away when it is not; the peer ignores If-Range."""
+    for disk, tag in ((big, TAG), (other, OTHER_TAG)):
+        peer = w.plain(big, ("raw",), tag=TAG, ranges=True, careless=True)
+        if not w.exp():
+            w.made()
+        w.be_ready(peer, formats=("raw",))
+        fails_on_the_way(w, peer, "--format=raw")
+        equal(w.files(), ["d.part", "d.part.json"])
+        w.holds(peer, disk, ("raw",), tag=tag)
+        del peer.requests[:]
+        w.download("--format=raw", "--connections=4", "--output=d")
+        same(w.read("d"), disk.data)
+        first = min(int(r.headers["Range"][6:].split("-")[0]) for _, r in going_on(peer) if r.status == 206)
+        equal(first > 0, disk is big, f"it went on; the first byte that it asked for was {first}")
+        os.remove(w.file("d"))
+
+
+def test_the_retries_count_anew_for_another_disk(w, big, other):
+    """What it has of the other disk is progress, also where it had more of the first."""
+    w.made()
+    for formats, args, unpack in WAYS:
+        peer = w.plain(big, formats, each=MIB, goes_on=True, tag=TAG, ranges=True)
+
+        def change(peer=peer, formats=formats):
+            w.holds(peer, other, formats, each=MIB, goes_on=True, tag=OTHER_TAG)
+            breaks(peer, 3 * MIB, 9)
+        # In several pieces, the first are whole.
+        several = "--connections=2" in args
+        breaks(peer, 15 * MIB if several else 20 * MIB, 3 if several else 1, change)
+        w.be_ready(peer, formats=formats)
+        w.download(*args, "--retry=2", "--output=d", seconds=90).said("another")
+        same(unpack(w.read("d")), other.data, f"{formats} {args}")
+
+
+def test_a_kept_gzip_without_points_is_begun_anew(w, big):
+    """Nobody could put the rest to what is there, though the server would send it."""
+    w.made()
+    peer = w.plain(big, ("gzip",), goes_on=True, tag=TAG)
+    w.be_ready(peer, formats=("gzip",))
+    breaks(peer, 12 * MIB)
+    w.download("--output=d").said("starting again")
+    same(gunzip(w.read("d")), big.data)
+    check(not going_on(peer), "it asked for the rest")
+    fails_on_the_way(w, peer, length=12 * MIB)
+    equal(w.files(), ["d"], "what nobody can go on with")
+
+
+def test_a_damaged_stream_leaves_nothing_to_go_on_with(w, big):
+    """Though the server has tags, and would send the rest; the damage is behind what is fine."""
+    w.made()
+    for args, unpack in ((("--format=raw",), bytes), ((), gunzip)):
+        for each in (MIB, None):
+            peer = w.plain(big, ("gzip",), each=each, goes_on=True, tag=TAG)
+            w.be_ready(peer, formats=("gzip",))
+
+            def damaged(_, reply):
+                body = bytearray(reply.body)
+                body[18 * MIB:18 * MIB + 64] = bytes(b ^ 0xff for b in body[18 * MIB:18 * MIB + 64])
+                reply.body = bytes(body)
+            peer.hook = damaged
+            w.run("download", "exp", *args, "--retry=1", "--output=d").failed(INTEGRITY)
+            equal(w.files(), [], f"{args} {each}")
+            peer.hook = lambda _, reply: None
+            w.download(*args, "--output=d")
+            same(unpack(w.read("d")), big.data, f"{args} {each}")
+            os.remove(w.file("d"))
+
+
+def test_a_limit_of_the_file_size_and_then_none(w, pod, big):
+    """What came before the disk was full is gone on with, if that was said, and said only if it can be."""
+    size = len(pod.get(GZ).body)
+    w.made()
+    for formats, args, whole, unpack in ((("gzip",), ("--format=raw",), size, bytes), (("gzip",), (), size, gunzip), (("raw",), ("--format=raw",), len(big.data), bytes)):
+        cutter = w.cutter(pod)
+        w.be_ready(cutter, cert=pod.cert, volumes=("big",), formats=formats)
+        run = w.run("download", "exp", *args, "--output=d", before=("sh", "-c", 'ulimit -f 24000; exec "$@"', "sh")).failed(FAILED)
+        equal((w.files(), bool(re.search("go(es)? on with", run.err))), (["d.part", "d.part.json"], True), f"what is left and promised: {run}")
+        check(os.path.getsize(w.file("d.part")) <= 24000 * 512, "the limit does not hold here")
+        before = cutter.down
+        w.download(*args, "--output=d").said("going on")
+        same(unpack(w.read("d")), big.data, f"{formats} {args}")
+        check(cutter.down - before < whole - 3 * MIB, f"{formats} {args}: began anew")
+        os.remove(w.file("d"))
 
 
 def test_an_archive_is_begun_anew(w, pod):

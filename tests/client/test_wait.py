@@ -35,6 +35,17 @@ def test_each_reason_is_said_once(w, pod):
     equal((run.times("in use by pod abc"), run.times("the image is pulled")), (1, 1), str(run))
 
 
+def test_an_export_that_no_controller_looks_at(w, pod):
+    """As where none runs, or only one for the other group."""
+    w.made()
+    run = w.begin("--readiness-timeout=4s", "--output=d")
+    run.failed(NOT_READY, "waiting for .*no controller has looked at it yet\n", "exp' is not ready after .*no controller has looked")
+    equal(run.times("^waiting for .*no controller"), 1, str(run))
+    w.be_ready(pod)
+    run = w.begin("--output=d.gz").done()
+    equal(run.times("no controller"), 0, str(run))
+
+
 def test_quiet_says_nothing(w, pod):
     w.made()
     w.be("Pending", "InUse", "PersistentVolumeClaim disk is in use")
@@ -153,6 +164,29 @@ def test_snapshot_first(w, pod, disk):
     check(not w.exp() and not w.list("snapshot") and w.get("vm", "web7"), "something is left, or too little")
 
 
+def may(w, rules):
+    """A user 'half', who may do this in the namespace and no more."""
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{w.ns}"
+    w.plane.request("POST", rbac + "/roles", {"metadata": {"name": "half"}, "rules": rules})
+    w.plane.request("POST", rbac + "/rolebindings", {"metadata": {"name": "half"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "half"},
+                                                     "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "half"}]})
+    fixture.eventually(lambda: w.run("list", "--as=half").code == 0, "the role works")
+
+
+def test_a_snapshot_whose_export_cannot_be_made_goes_again(w):
+    w.vm("web7", claims=("disk",))
+    may(w, [{"apiGroups": [w.group], "resources": ["virtualmachineexports"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": ["kubevirt.io"], "resources": ["virtualmachines"], "verbs": ["get"]},
+            {"apiGroups": ["snapshot.kubevirt.io"], "resources": ["virtualmachinesnapshots"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]}])
+    run = w.begin("--vm=web7", "--snapshot-first", "--output=d", "--as=half")
+    [snapshot] = fixture.eventually(lambda: w.list("snapshot"), f"the snapshot is made: {run}")
+    name = snapshot["metadata"]["name"]
+    w.set_status("snapshot", name, {"readyToUse": True, "phase": "Succeeded"})
+    run.failed(DENIED, "virtualmachineexports.*forbidden", f"{name}' deleted")
+    equal((w.list("snapshot"), w.exp(), w.files()), ([], None, []))
+    check(w.get("vm", "web7"), "the machine is gone")
+
+
 def test_a_snapshot_that_fails_is_told(w):
     w.vm("web7", claims=("disk",))
     run = w.begin("--vm=web7", "--snapshot-first", "--output=d", "--readiness-timeout=20s")
@@ -160,7 +194,7 @@ def test_a_snapshot_that_fails_is_told(w):
     w.set_status("snapshot", snapshot["metadata"]["name"],
                  {"readyToUse": False, "phase": "Failed", "error": {"message": "no class for snapshots", "time": "2026-01-01T00:00:00Z"}})
     run.finish(30).said("no class for snapshots|failed")
-    check(run.code != 0 and not w.exp(), str(run))
+    check(run.code != 0 and not w.exp() and not w.list("snapshot"), str(run))
 
 
 def test_who_may_not_read_exports(w):

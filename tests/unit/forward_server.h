@@ -28,6 +28,8 @@ enum forward_part {
     FORWARD_PARTING,  /* answers a close with some more data before its own */
 };
 
+#define FORWARD_PING "are you there"
+
 enum { FORWARD_THREADS = 32, FORWARD_FLOOD_BYTES = 32 << 20, FORWARD_MESSAGE = 32 << 10 };
 
 struct forward_server {
@@ -40,9 +42,10 @@ struct forward_server {
     const char *pods;
     const char *refusal; /* a whole answer to the upgrade; NULL: it is granted */
     unsigned refusals;   /* how many times */
+    unsigned holds;      /* of how many upgrades the answer waits until `go` */
     enum forward_part part;
     struct str log; /* the heads of all requests */
-    atomic_size_t upgrades, sent, received, pongs;
+    atomic_size_t upgrades, held, sent, received, pongs, pings;
     atomic_uint close_code; /* of the client's last close */
     atomic_bool go;
 };
@@ -111,7 +114,7 @@ static inline void forward_echo_in_pieces(int fd, const uint8_t *data, size_t le
     for (size_t at = 0; at < len; at += 3) {
         forward_frame(fd, 0x00, -1, data + at, len - at < 3 ? len - at : 3);
         if (at % 300 == 0)
-            forward_frame(fd, 0x89, -1, "are you there", 13);
+            forward_frame(fd, 0x89, -1, FORWARD_PING, strlen(FORWARD_PING));
     }
     forward_frame(fd, 0x80, -1, NULL, 0);
 }
@@ -124,7 +127,14 @@ static inline void forward_listen(struct forward_server *server, int fd, enum fo
     int opcode;
 
     while ((opcode = forward_read(fd, data, 1 << 20, &len)) > 0 && opcode != WEBSOCKET_CLOSE) {
-        atomic_fetch_add(&server->pongs, opcode == WEBSOCKET_PONG);
+        if (opcode == WEBSOCKET_PONG) { /* of the same bytes (RFC 6455 §5.5.3) */
+            assert(len == strlen(FORWARD_PING) && !memcmp(data, FORWARD_PING, len));
+            atomic_fetch_add(&server->pongs, 1);
+        } else if (opcode == WEBSOCKET_PING) {
+            assert(len <= WEBSOCKET_CONTROL_MAX);
+            forward_frame(fd, 0x8a, -1, data, len);
+            atomic_fetch_add(&server->pings, 1);
+        }
         if (opcode != WEBSOCKET_BINARY)
             continue;
         assert(len > 1 && data[0] == CHANNEL_DATA);
@@ -210,11 +220,17 @@ static inline bool forward_upgrade(struct forward_server *server, int fd, const 
     cleanup_str struct str head = STR_INIT;
     const char *refusal;
     char text[25] = "";
+    bool hold;
 
     pthread_mutex_lock(&server->lock);
     refusal = server->refusals ? server->refusal : NULL;
     server->refusals -= refusal != NULL;
+    hold = server->holds > 0;
+    server->holds -= hold;
     pthread_mutex_unlock(&server->lock);
+    atomic_fetch_add(&server->held, hold);
+    while (hold && !atomic_load(&server->go))
+        usleep(1000);
     if (refusal) {
         canned_send(fd, refusal, strlen(refusal));
         return false;

@@ -7,6 +7,8 @@
 #include "support.h"
 #include "transfer/output.h"
 
+#include <time.h>
+
 enum { KIB = 1024, MIB = 1 << 20 };
 
 static struct err err;
@@ -76,6 +78,18 @@ static inline void assert_holds(const char *path, const void *want, size_t len)
     assert_int_equal(io_read_file(path, 64 * MIB, &text, &err), 0);
     assert_int_equal(text.len, len);
     assert_true(len == 0 || memcmp(text.data, want, len) == 0);
+}
+
+/* Waits until what is written from now on has another time than what was. */
+static inline void ticks(void)
+{
+    struct timespec before, now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &before);
+    do {
+        usleep(2000);
+        clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    } while (now.tv_sec == before.tv_sec && now.tv_nsec == before.tv_nsec);
 }
 
 static inline bool exists(const char *name)

@@ -5,6 +5,7 @@
 
 #include "api/exports_spec.h"
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "kube/secret.h"
 #include "say.h"
 
@@ -326,33 +327,71 @@ static void an_export_that_is_there_stays(void **state)
 
 /* ---- deleting ---- */
 
+/* Keeps what is said meanwhile. */
+static int delete_listening(struct bench *b, const char *uid, bool *was_there, struct str *said)
+{
+    int file = open(scratch_path("said"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int was = dup(STDERR_FILENO), rc;
+
+    assert_true(file >= 0 && was >= 0 && dup2(file, STDERR_FILENO) >= 0);
+    say_open(false);
+    rc = exports_delete(&b->exports, "e", uid, was_there, &b->err);
+    say_open(true);
+    dup2(was, STDERR_FILENO);
+    close(was);
+    close(file);
+    assert_int_equal(io_read_file(scratch_path("said"), 65536, said, &b->f.err), 0);
+    return rc;
+}
+
 static void deleting(void **state)
 {
-    static const struct {
+    static const struct canned done = OK("{}"), none = NONE, there = OK(EXPORT("")),
+                               conflict = NO("409 Conflict", "Conflict"),
+                               forbidden = NO("403 Forbidden", "Forbidden");
+    const struct {
         struct canned table[3];
         size_t groups;
         const char *uid;
+        int rc;
         bool was_there;
-        const char *asked;
+        const char *asked, *said;
     } rows[] = {
-        {{OK("{}")}, 1, NULL, true, "DELETE 200"},
-        {{NONE}, 1, NULL, false, "DELETE 404"},
-        {{NO("409 Conflict", "Conflict")}, 1, "u-9", false, "DELETE 409"},
-        {{NONE, OK(EXPORT("")), OK("{}")}, 2, NULL, true, "GET 404, GET 200, DELETE 200"},
-        {{NONE, NONE}, 2, NULL, false, "GET 404, GET 404"},
-        {{NO("409 Conflict", "Conflict"), OK("{}")}, 2, "u-1", true, "DELETE 409, DELETE 200"},
+        {{done}, 1, NULL, 0, true, "DELETE 200", "deleted"},
+        {{none}, 1, NULL, 0, false, "DELETE 404", ""},
+        {{forbidden}, 1, NULL, -1, false, "DELETE 403", ""},
+        {{conflict}, 1, "u-9", 0, false, "DELETE 409", "another one"},
+        {{none, there, done}, 2, NULL, 0, true, "GET 404, GET 200, DELETE 200", "deleted"},
+        {{none, none}, 2, NULL, 0, false, "GET 404, GET 404", ""},
+        {{done}, 2, "u-1", 0, true, "DELETE 200", "deleted"},
+        {{conflict, done}, 2, "u-1", 0, true, "DELETE 409, DELETE 200", "deleted"},
+        {{none, done}, 2, "u-1", 0, true, "DELETE 404, DELETE 200", "deleted"},
+        {{forbidden, done}, 2, "u-1", 0, true, "DELETE 403, DELETE 200", "deleted"},
+        {{forbidden, none}, 2, "u-1", -1, false, "DELETE 403, DELETE 404", ""},
+        {{none, conflict}, 2, "u-1", 0, false, "DELETE 404, DELETE 409", "another one"},
+        {{none, none}, 2, "u-1", 0, false, "DELETE 404, DELETE 404", ""},
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
+        cleanup_str struct str said = STR_INIT, uid = STR_INIT;
         struct bench b;
         bool was_there;
+        int rc;
 
         BEGIN(&b, rows[i].table, rows[i].groups);
-        assert_int_equal(exports_delete(&b.exports, "e", rows[i].uid, &was_there, &b.err), 0);
-        if (was_there != rows[i].was_there)
-            fail_msg("row %zu", i);
+        rc = delete_listening(&b, rows[i].uid, &was_there, &said);
+        if (rc != rows[i].rc || was_there != rows[i].was_there)
+            fail_msg("row %zu: %d, %s", i, rc, rc < 0 ? b.err.msg : "");
+        if (rc < 0)
+            assert_int_equal(b.err.class, ERR_FORBIDDEN);
         assert_asked(&b, rows[i].asked);
+        if (*rows[i].said ? !strstr(str_get(&said), rows[i].said) : said.len != 0)
+            fail_msg("row %zu says %s", i, str_get(&said));
+        if (rows[i].uid)
+            str_printf(&uid, "\"preconditions\":{\"uid\":\"%s\"", rows[i].uid);
+        for (size_t k = 0; rows[i].uid && k < canned_requests(&b.f.server); k++)
+            assert_true(asked(&b.f, k, str_get(&uid)));
         end(&b);
     }
 }
@@ -444,5 +483,5 @@ int main(void)
     };
 
     say_open(true);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

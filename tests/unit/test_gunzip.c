@@ -161,6 +161,19 @@ static void cut_at_every_byte_it_is_a_beginning(void **state)
     free(data);
 }
 
+/* To what its trailer says (RFC 1952 §2.3.1: ISIZE is the last four bytes, the lowest first). */
+static void add_to_size(struct str *stream, uint32_t more)
+{
+    uint8_t *isize = (uint8_t *)stream->data + stream->len - 4;
+    uint32_t size = 0;
+
+    for (int i = 0; i < 4; i++)
+        size |= (uint32_t)isize[i] << 8 * i;
+    size += more;
+    for (int i = 0; i < 4; i++)
+        isize[i] = (uint8_t)(size >> 8 * i);
+}
+
 static void a_flipped_bit_never_gives_wrong_content(void **state)
 {
     cleanup_str struct str stream = STR_INIT;
@@ -195,6 +208,32 @@ static void a_flipped_bit_never_gives_wrong_content(void **state)
     }
     assert_true(refused > 1000); /* but for the header's time, names of systems and the like */
     free(data);
+}
+
+/* A stream of ours, whole, whose trailer says another size: its CRC is right, and so are its frames. */
+static void a_trailer_of_another_size_is_refused(void **state)
+{
+    static const uint32_t lies[] = {1, 77, FORMAT_PAGE, MIB, 0x80000000, UINT32_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(lies) * COUNT(ways); i++) {
+        const struct way *way = &ways[i / COUNT(lies)];
+        uint64_t from = i % 2 ? 2 * MIB : 0;
+        cleanup_str struct str stream = STR_INIT;
+        struct gunzip_options o;
+        struct sink sink;
+        struct err err;
+
+        make_framed(content, SIZE, from, i % 3, &stream);
+        add_to_size(&stream, lies[i % COUNT(lies)]);
+        sink_init(&sink, SIZE);
+        o = to_sink(&sink, way->threads, way->in_order, way->keep);
+        o.from = o.have = sink.next = from;
+        o.have_crc = (uint32_t)crc32(0, content, (uInt)from);
+        assert_int_equal(gunzip_all(&o, &stream, 0, &err), -1);
+        assert_int_equal(err.class, ERR_PRECONDITION);
+        sink_free(&sink);
+    }
 }
 
 /* Whatever fails, in whatever thread: it is what the feeder gets, and all threads end. */
@@ -300,28 +339,36 @@ static void runs_that_do_not_end_where_they_say(void **state)
     }
 }
 
-/* To keep: what was kept up to must be where a block begins. */
+/* To keep: what was kept up to must be where a block begins, or within zeros on a page. Before that is
+ * told nothing is kept that would be there twice. */
 static void what_does_not_fit_what_is_there_is_refused(void **state)
 {
-    cleanup_str struct str stream = STR_INIT;
-    uint8_t *data = malloc(2 * MIB);
+    cleanup_str struct str text = STR_INIT, zeros = STR_INIT;
+    uint8_t *data = calloc(2, 2 * MIB);
     struct err err;
 
     (void)state;
     fill_text(data, 2 * MIB, 3);
-    make_framed(data, 2 * MIB, MIB, true, &stream);
-    for (uint64_t have = MIB; have <= 2 * MIB; have += MIB / 4) {
-        bool fits = have % MIB == 0;
+    fill_text(data + 4 * MIB - FORMAT_PAGE, FORMAT_PAGE, 4);
+    make_framed(data, 2 * MIB, MIB, true, &text);
+    make_framed(data, 4 * MIB, 2 * MIB, true, &zeros);
+    for (unsigned i = 0; i < 64; i++) {
+        uint64_t have = MIB + i / 2 * (MIB / 16) + (i % 2) * 256;
+        bool is_zeros = have > 2 * MIB, fits = is_zeros ? have % FORMAT_PAGE == 0 : have % MIB == 0;
         struct sink sink;
         struct gunzip_options o;
 
         sink_init(&sink, 0);
         o = to_sink(&sink, 2, false, true);
-        o.from = MIB;
+        o.from = is_zeros ? 2 * MIB : MIB;
         o.have = have;
-        assert_int_equal(gunzip_all(&o, &stream, 0, &err), fits ? 0 : -1);
-        if (!fits)
+        o.have_crc = (uint32_t)crc32(0, data, (uInt)have);
+        assert_int_equal(gunzip_all(&o, is_zeros ? &zeros : &text, 0, &err), fits ? 0 : -1);
+        if (!fits) {
             assert_int_equal(err.class, ERR_PRECONDITION);
+            assert_non_null(strstr(err.msg, "no block that begins at offset"));
+            assert_int_equal(sink.kept.len, 0);
+        }
         sink_free(&sink);
     }
     free(data);
@@ -457,6 +504,7 @@ int main(void)
         cmocka_unit_test(cut_at_random_bytes_it_goes_on),
         cmocka_unit_test(cut_at_every_byte_it_is_a_beginning),
         cmocka_unit_test(a_flipped_bit_never_gives_wrong_content),
+        cmocka_unit_test(a_trailer_of_another_size_is_refused),
         cmocka_unit_test(a_failing_sink_ends_it),
         cmocka_unit_test(it_can_be_left_at_any_time),
         cmocka_unit_test(runs_that_do_not_end_where_they_say),

@@ -2,7 +2,7 @@
 /* Streams of other servers: without our framing. */
 #include "gzip_made.h"
 
-enum { SIZE = 7 * MIB + 123457, HELD_MAX = 4 << 20 };
+enum { SIZE = 7 * MIB + 123457, HELD_MAX = 4 << 20, TRAILER = 8 };
 
 static uint8_t *content;
 
@@ -232,6 +232,48 @@ static void without_points_it_is_passed_on(void **state)
     free(noise);
 }
 
+/* To keep: where the earlier stream was kept up to, no block begins (it has points elsewhere, or none),
+ * or the stream ends before. Nothing is kept twice, and no gap is left. */
+static void what_does_not_fit_what_is_there_is_refused(void **state)
+{
+    static const struct {
+        size_t len, each;
+        uint64_t have; /* beyond `from` */
+    } rows[] = {{3 * MIB, MIB, MIB / 2}, {3 * MIB, MIB / 2, MIB / 2 + 1}, {3 * MIB, 0, MIB},
+                {MIB / 2, 0, MIB},       {MIB / 2, 0, MIB / 2 + 1},       {MIB / 2, 4096, MIB}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct zlib_way way = {.level = 1, .flush_each = rows[i].each};
+        cleanup_str struct str stream = STR_INIT;
+        /* Known at the next point (which zlib may also make by chance), or else at the end. */
+        bool early = rows[i].each && rows[i].len > rows[i].have;
+        struct gunzip_options o;
+        struct gunzip *g;
+        struct sink sink;
+        struct err err;
+        int rc;
+
+        make_zlib(content + MIB, rows[i].len, &way, &stream);
+        sink_init(&sink, 0);
+        o = to_sink(&sink, 1, true, true);
+        o.from = MIB;
+        o.have = MIB + rows[i].have;
+        o.have_crc = (uint32_t)crc32(0, content, (uInt)o.have);
+        g = gunzip_new(&o, &err);
+        rc = feed_steps(g, stream.data, stream.len - TRAILER, 0, &err);
+        assert_true(rc == -1 || !early);
+        if (rc == 0)
+            rc = gunzip_feed(g, stream.data + stream.len - TRAILER, TRAILER, &err);
+        assert_int_equal(rc, -1);
+        assert_int_equal(err.class, ERR_PRECONDITION);
+        assert_non_null(strstr(err.msg, "no block that begins at offset"));
+        assert_int_equal(sink.kept.len, 0);
+        gunzip_free(g);
+        sink_free(&sink);
+    }
+}
+
 static void what_is_no_gzip_is_refused(void **state)
 {
     static const struct {
@@ -338,6 +380,7 @@ int main(void)
         cmocka_unit_test(cut_anywhere_it_is_a_beginning),
         cmocka_unit_test(kept_in_parts_it_is_one_member),
         cmocka_unit_test(without_points_it_is_passed_on),
+        cmocka_unit_test(what_does_not_fit_what_is_there_is_refused),
         cmocka_unit_test(what_is_no_gzip_is_refused),
         cmocka_unit_test(a_flipped_bit_never_gives_wrong_content),
         cmocka_unit_test(a_failing_sink_ends_it),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files as outputs: where paths lead, modes, holes, full disks. */
 #include "output_support.h"
+#include "transfer/sparse.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -19,6 +20,8 @@ static void a_new_file(void **state)
 
     (void)state;
     assert_false(output_in_order(output));
+    assert_true(output_keeps(output));
+    assert_int_equal(output_expect(output, UINT64_MAX, &err), 0); /* sparse files are any size */
     assert_non_null(strstr(output_name(output), "/d'"));
     assert_no_traces(); /* nothing is made yet */
     assert_int_equal(output_begin(output, NULL, &err), 0);
@@ -287,6 +290,7 @@ static void a_file_that_may_not_be_so_big(void **state)
 {
     struct rlimit was, limit;
     struct output *output = begun(scratch_path("d"));
+    struct output_state earlier;
     int rc;
 
     (void)state;
@@ -302,10 +306,46 @@ static void a_file_that_may_not_be_so_big(void **state)
     assert_int_equal(rc, -1);
     assert_int_equal(err.class, ERR_IO);
     if (!strstr(err.msg, "/d' at 1.0 MiB") || !strstr(err.msg, "File too large") ||
-        !strstr(err.msg, "go on with what came"))
+        !strstr(err.msg, "; free or allow more space") || strstr(err.msg, "what came"))
         fail_msg("%s", err.msg);
     output_close(output);
-    assert_true(exists("d.part.json"));
+    output = opened(scratch_path("d")); /* what was kept before is */
+    assert_true(output_earlier(output, &earlier) && earlier.position == 512 * KIB);
+    output_close(output);
+}
+
+/* The content ends in zeros, which are not written: keeping them must not need what is not there. */
+static void zeros_beyond_the_limit_are_kept(void **state)
+{
+    struct rlimit was, limit;
+    struct output *output = begun(scratch_path("d"));
+    struct output_state here = state_at(3 * MIB), earlier;
+    struct stat st;
+    int rc;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    limit = was;
+    limit.rlim_cur = MIB;
+    writes(output, 0, noise, MIB);
+    assert_int_equal(output_zeros(output, MIB, 2 * MIB, &err), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    rc = output_keep(output, &here, &err);
+    setrlimit(RLIMIT_FSIZE, &was);
+    if (rc < 0)
+        fail_msg("%s", err.msg);
+    output_close(output);
+    output = opened(scratch_path("d"));
+    assert_true(output_earlier(output, &earlier) && earlier.bytes == 3 * MIB);
+    assert_int_equal(output_begin(output, &earlier, &err), 0);
+    assert_int_equal(stat(scratch_path("d.part"), &st), 0);
+    assert_int_equal(st.st_size, 3 * MIB);
+    finishes(output, 4 * MIB);
+    output_close(output);
+    memset(noise + MIB, 0, 3 * MIB);
+    assert_holds(scratch_path("d"), noise, 4 * MIB);
+    fill_noise(noise, sizeof(noise), 1);
 }
 
 /* A file system of its own, which is full: what came is kept all the same. */
@@ -332,20 +372,54 @@ static int fill_disk(const char *path)
     return 0;
 }
 
-static void a_full_disk(void **state)
+/* Nothing can be given back but the note that says nothing yet. */
+static int fill_to_the_last_byte(const char *path)
+{
+    struct output *output = begun(path);
+    struct output_state earlier, kept = state_at(0);
+    uint64_t at = 0;
+
+    while (output_write(output, at, noise, SPARSE_PAGE, &err) == 0)
+        at += SPARSE_PAGE;
+    kept.position = kept.bytes = at;
+    if (output_keep(output, &kept, &err) < 0)
+        return 1;
+    output_close(output);
+    if (output_open(path, &output, &err) < 0)
+        return 2;
+    if (!output_earlier(output, &earlier) || earlier.position != at)
+        return 3;
+    if (output_begin(output, NULL, &err) < 0) /* where there is no room for a new note */
+        return 4;
+    output_close(output);
+    return access(path, F_OK) == 0 ? 5 : 0;
+}
+
+static void on_small_disk(int (*test)(const char *path))
 {
     char path[512];
     int rc;
 
-    (void)state;
     scratch_mkdir("full");
     snprintf(path, sizeof(path), "%s", scratch_path("full"));
     if (mount("none", path, "tmpfs", 0, "size=2m") < 0)
         SKIP("no file system can be mounted here");
-    rc = fill_disk(scratch_path("full/d"));
+    rc = test(scratch_path("full/d"));
     umount2(path, MNT_DETACH);
     if (rc != 0)
         fail_msg("step %d: %s", rc, err.msg);
+}
+
+static void a_full_disk(void **state)
+{
+    (void)state;
+    on_small_disk(fill_disk);
+}
+
+static void a_disk_that_is_full_to_the_last_byte(void **state)
+{
+    (void)state;
+    on_small_disk(fill_to_the_last_byte);
 }
 
 /* ---- SHA-256 ---- */
@@ -386,7 +460,9 @@ int main(void)
         cmocka_unit_test_teardown(zero_pages_become_holes, clean),
         cmocka_unit_test_teardown(several_threads_write, clean),
         cmocka_unit_test_teardown(a_file_that_may_not_be_so_big, clean),
+        cmocka_unit_test_teardown(zeros_beyond_the_limit_are_kept, clean),
         cmocka_unit_test_teardown(a_full_disk, clean),
+        cmocka_unit_test_teardown(a_disk_that_is_full_to_the_last_byte, clean),
         cmocka_unit_test_teardown(sha256_of_what_is_there, clean),
     };
 

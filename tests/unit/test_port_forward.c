@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections through an API server, which is played here, to a pod behind it. */
+#include "api/forward_listener.h"
 #include "api/port_forward.h"
+#include "api/tunnel.h"
 #include "base/clock.h"
 #include "forward_server.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #define SERVICE_OF(target) \
     "{\"kind\":\"Service\",\"metadata\":{\"name\":\"svc\"},\"spec\":{\"selector\":{\"app\":\"a " \
@@ -240,6 +246,78 @@ static void fragments_and_pings_are_taken(void **state)
     UNTIL(atomic_load(&f.server.pongs) > 0);
     close(fd);
     assert_string_equal(said(&f), "");
+    stop(&f);
+}
+
+static bool never(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+/* A tunnel of the test's own, which pings every `ping_ms`: the user's end of it. */
+static int tunnelled(struct fixture *f, unsigned ping_ms, int stop, struct tunnel **tunnel)
+{
+    static const struct kube_resource pods = {"", "v1", "pods", "Pod", true};
+    struct kube_upgrade *upgrade;
+    int ends[2];
+
+    assert_int_equal(kube_upgrade_open(f->cluster.client,
+                                       &(struct kube_upgrade_target){.resource = &pods,
+                                                                     .ns = "ns",
+                                                                     .name = "one",
+                                                                     .subresource = "portforward",
+                                                                     .key = "ports",
+                                                                     .value = 8443,
+                                                                     .protocol = CHANNEL_PROTOCOL},
+                                       never, NULL, &upgrade, &f->err),
+                     0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    *tunnel = tunnel_start(&(struct tunnel_ends){.upgrade = upgrade,
+                                                 .user = ends[1],
+                                                 .stop = stop,
+                                                 .port = 8443,
+                                                 .ping_ms = ping_ms,
+                                                 .what = "a pod"},
+                           &f->err);
+    assert_non_null(*tunnel);
+    return ends[0];
+}
+
+static void it_pings_while_nothing_else_goes_through(void **state)
+{
+    struct tunnel *tunnel;
+    struct fixture f;
+    int fd, ending;
+
+    (void)state;
+    start(&f, FORWARD_ECHO);
+    ending = eventfd(0, EFD_CLOEXEC);
+    fd = tunnelled(&f, 20, ending, &tunnel);
+    UNTIL(atomic_load(&f.server.pings) >= 3);
+    exchange(fd, 100000);
+    atomic_store(&f.server.pings, 0);
+    UNTIL(atomic_load(&f.server.pings) >= 2);
+    close(fd);
+    tunnel_join(tunnel);
+    close(ending);
+    assert_string_equal(said(&f), "");
+    stop(&f);
+}
+
+static void no_ping_comes_before_its_time(void **state)
+{
+    struct fixture f;
+    int fd;
+
+    (void)state;
+    start(&f, FORWARD_ECHO);
+    fd = connected(&f);
+    exchange(fd, 1 << 20);
+    usleep(50 * 1000);
+    exchange(fd, 10);
+    assert_int_equal(atomic_load(&f.server.pings), 0);
+    close(fd);
     stop(&f);
 }
 
@@ -628,11 +706,116 @@ static void a_port_that_is_taken_is_said(void **state)
     stop(&f);
 }
 
+/* What one waits for is not the others' trouble. */
+static void who_is_not_answered_holds_up_nobody(void **state)
+{
+    int port = free_port(), one, two;
+    struct fixture f;
+    uint64_t begun;
+
+    (void)state;
+    start(&f, FORWARD_ECHO);
+    SET(&f, holds, 1);
+    assert_int_equal(port_forward_listen(f.forward, (unsigned)port, &f.err), 0);
+    one = dial(port);
+    UNTIL(atomic_load(&f.server.held) == 1);
+    two = dial(port);
+    exchange(two, 1000);
+    begun = clock_ms();
+    port_forward_free(f.forward); /* nor is the end held up */
+    f.forward = NULL;
+    assert_true(clock_ms() - begun < 5000);
+    assert_string_equal(rest(one), "");
+    close(one);
+    close(two);
+    stop(&f);
+}
+
+static void so_many_at_once_and_no_more(void **state)
+{
+    int port = free_port(), fds[FORWARD_LISTENER_MOST + 4];
+    struct fixture f;
+
+    (void)state;
+    start(&f, FORWARD_ECHO);
+    SET(&f, holds, COUNT(fds));
+    assert_int_equal(port_forward_listen(f.forward, (unsigned)port, &f.err), 0);
+    for (size_t i = 0; i < COUNT(fds); i++)
+        fds[i] = dial(port);
+    UNTIL(atomic_load(&f.server.held) == FORWARD_LISTENER_MOST);
+    usleep(100 * 1000);
+    assert_int_equal(atomic_load(&f.server.held), FORWARD_LISTENER_MOST);
+    atomic_store(&f.server.go, true);
+    for (size_t i = 0; i < COUNT(fds); i++)
+        exchange(fds[i], 100);
+    for (size_t i = 0; i < COUNT(fds); i++)
+        close(fds[i]);
+    stop(&f);
+}
+
+/* ---- the socket for libcurl ---- */
+
+/* Connects to the abstract socket `name`, by system calls alone: also for a child of many threads. */
+static int dial_abstract(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    memcpy(address.sun_path + 1, name, strlen(name));
+    return connect(fd, (struct sockaddr *)&address, len) < 0 ? -1 : fd;
+}
+
+/* What becomes of another user who has found the name in /proc/net/unix: 0 when nothing comes. */
+static int try_as_another(const char *name)
+{
+    struct timeval patience = {.tv_sec = 20};
+    char byte = 'x';
+    int fd;
+
+    if (setuid(65534) < 0 || (fd = dial_abstract(name)) < 0)
+        return 2;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    (void)send(fd, &byte, 1, MSG_NOSIGNAL);
+    if (recv(fd, &byte, 1, 0) > 0)
+        return 1;
+    return errno == EAGAIN ? 3 : 0;
+}
+
+static void nobody_else_gets_through_the_socket(void **state)
+{
+    struct fixture f;
+    const char *name;
+    int fd, status;
+    pid_t child;
+
+    (void)state;
+    if (geteuid() != 0)
+        SKIP("only root can be somebody else");
+    start(&f, FORWARD_ECHO);
+    name = port_forward_socket(f.forward, &f.err);
+    assert_non_null(name);
+    child = fork();
+    if (child == 0)
+        _exit(try_as_another(name));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(atomic_load(&f.server.upgrades), 0);
+    fd = dial_abstract(name);
+    assert_true(fd >= 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+    exchange(fd, 1000);
+    close(fd);
+    stop(&f);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_go_both_ways),
         cmocka_unit_test(fragments_and_pings_are_taken),
+        cmocka_unit_test(it_pings_while_nothing_else_goes_through),
+        cmocka_unit_test(no_ping_comes_before_its_time),
         cmocka_unit_test(connections_are_apart),
         cmocka_unit_test(a_pod_that_was_replaced_is_left_alone),
         cmocka_unit_test(a_named_port_is_looked_up_in_the_pod),
@@ -649,6 +832,9 @@ int main(void)
         cmocka_unit_test(an_api_server_that_is_away_is_said),
         cmocka_unit_test(others_can_use_it),
         cmocka_unit_test(a_port_that_is_taken_is_said),
+        cmocka_unit_test(who_is_not_answered_holds_up_nobody),
+        cmocka_unit_test(so_many_at_once_and_no_more),
+        cmocka_unit_test(nobody_else_gets_through_the_socket),
     };
 
     signal(SIGPIPE, SIG_IGN);
