@@ -156,6 +156,8 @@ static int take(void *ctx, const void *data, size_t len, struct err *err)
     if (attempt->gunzip ? gunzip_feed(attempt->gunzip, data, len, err)
                         : plain(attempt, data, len, err))
         return -1;
+    if (attempt->gunzip && check_end(attempt->run, gunzip_position(attempt->gunzip), err))
+        return -1; /* of one that is kept */
     atomic_store(&progress->position,
                  attempt->gunzip ? gunzip_position(attempt->gunzip) : attempt->run->state.position);
     return 0;

@@ -2,6 +2,7 @@
 #include "handshake.h"
 #include "base/base64.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,13 +161,13 @@ static bool read_chunks(const char *at, const char *end, struct str *body)
 {
     while (at < end) {
         const char *line = memmem(at, (size_t)(end - at), "\r\n", 2);
-        char *after;
         unsigned long size;
 
         if (!line)
             return false;
-        size = strtoul(at, &after, 16);
-        if (after == at || size == 0 || size > HANDSHAKE_BODY_MAX)
+        /* strtoul would pass over a sign, and over the ends of lines. */
+        size = isxdigit((unsigned char)*at) ? strtoul(at, NULL, 16) : 0;
+        if (size == 0 || size > HANDSHAKE_BODY_MAX)
             return true;
         at = line + 2;
         if (size > (size_t)(end - at)) {
