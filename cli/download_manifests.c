@@ -37,7 +37,7 @@ static int check_manifest(const struct str *body, bool json, struct err *err)
         cleanup_json struct json *list = json_parse(str_get(body), body->len, err);
         return list ? 0 : -1;
     }
-    return strstr(str_get(body), "kind:")
+    return strstr(str_get(body), "kind")
                ? 0
                : err_set(err, ERR_PRECONDITION, "what the server sent is no manifest");
 }

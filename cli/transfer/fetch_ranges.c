@@ -18,7 +18,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { PIECE = 16 << 20 };
+/* Of 16 TiB there are a million pieces; a longer disk comes by one connection. */
+enum { PIECE = 16 << 20, PIECES_MAX = 1 << 20 };
 
 struct ranges {
     struct fetch_run *run;
@@ -274,7 +275,7 @@ static int probe(struct fetch_run *run, struct http_answer *answer, bool *parts,
         struct http_sink sink = {.body = one_byte};
         enum http_result result = http_get(run->http, &source->peer, &request, &sink, answer, err);
         *parts = result == HTTP_DONE && answer->status == 206 && answer->etag[0] != '\0' &&
-                 answer->total != HTTP_UNKNOWN;
+                 answer->total / PIECE < PIECES_MAX;
         if (result == HTTP_DONE || answer->status == 200 || answer->status == 416)
             return 0;
         if (retry_after(&run->retry, result, answer, run->state.position, source, err))
