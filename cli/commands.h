@@ -3,7 +3,7 @@
  * main says and turns into the exit code. */
 #pragma once
 
-#include "options.h"
+#include "command_line/options.h"
 
 int command_create(const struct options *options, struct err *err);
 int command_delete(const struct options *options, struct err *err);

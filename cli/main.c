@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "command_line/complete.h"
+#include "command_line/help.h"
 #include "commands.h"
-#include "complete.h"
 #include "exit_code.h"
-#include "help.h"
 #include "interrupt.h"
 #include "say.h"
 

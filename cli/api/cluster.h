@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "command_line/options.h"
 #include "kube/client.h"
-#include "options.h"
 
 struct cluster_watchman; /* who ends the requests of `conn` on an interrupt */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "complete.h"
-#include "help.h"
+#include "command_line/complete.h"
+#include "command_line/help.h"
 #include "support.h"
 
 enum { WORDS_MAX = 16 };

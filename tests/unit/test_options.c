@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "flags.h"
+#include "command_line/flags.h"
 #include "support.h"
 
 #include "base/str.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "self_signed.h"
+#include "serve/self_signed.h"
 #include "support.h"
 
 #include <openssl/pem.h>

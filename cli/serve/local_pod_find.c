@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
-#include "local_pod_private.h"
+#include "serve/local_pod_private.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * (local_pod_find.c). */
 #pragma once
 
-#include "local_pod.h"
+#include "serve/local_pod.h"
 
 /* Replaces `path` by that of `name` in the folder. */
 void local_pod_path(const struct local_pod *pod, const char *name, struct str *path);

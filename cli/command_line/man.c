@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The manual page, in the macros of man(7), from the tables of flags.h. */
+#include "command_line/flags.h"
 #include "commands.h"
 #include "exit_code.h"
-#include "flags.h"
 
 #include "base/str.h"
 #include "base/version.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "complete_names.h"
+#include "command_line/complete_names.h"
 
 #include "api/cluster.h"
 #include "api/exports.h"

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "options.h"
+#include "command_line/options.h"
 
 struct flag;
 

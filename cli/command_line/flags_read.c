@@ -5,7 +5,7 @@
  */
 #include "base/duration.h"
 #include "base/listener.h"
-#include "flags.h"
+#include "command_line/flags.h"
 
 #include <stdlib.h>
 #include <string.h>

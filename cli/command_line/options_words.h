@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "flags.h"
+#include "command_line/flags.h"
 
 struct words {
     char **argv;

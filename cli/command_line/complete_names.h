@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/str.h"
-#include "options.h"
+#include "command_line/options.h"
 
 /*
  * Appends the names of what `kind` says, one on each line: "@exports", "@claims", "@machines",

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/str.h"
-#include "flags.h"
+#include "command_line/flags.h"
 
 /* What the program is called by its user: "vmexport", or "kubectl vmexport" when it was started as
  * kubectl's plugin. A literal. */

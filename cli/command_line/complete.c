@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "complete.h"
+#include "command_line/complete.h"
 
-#include "complete_names.h"
-#include "options_words.h"
+#include "command_line/complete_names.h"
+#include "command_line/options_words.h"
 
 #include <string.h>
 #include <strings.h>

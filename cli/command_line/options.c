@@ -3,8 +3,8 @@
  * The command line is gone through twice: for the command first, as it may come after its flags and
  * decides what they are, and then for the flags.
  */
-#include "options_rules.h"
-#include "options_words.h"
+#include "command_line/options_rules.h"
+#include "command_line/options_words.h"
 #include "say.h"
 
 #include <string.h>

@@ -10,8 +10,8 @@
 #include "interrupt.h"
 #include "kube/fetch.h"
 #include "kube/secret.h"
-#include "local_pod_private.h"
 #include "say.h"
+#include "serve/local_pod_private.h"
 
 #include <errno.h>
 #include <fcntl.h>

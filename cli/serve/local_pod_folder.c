@@ -2,8 +2,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "kube/secret.h"
-#include "local_pod_private.h"
-#include "self_signed.h"
+#include "serve/local_pod_private.h"
+#include "serve/self_signed.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
 #include "base/cleanup.h"
 #include "commands.h"
 #include "interrupt.h"
-#include "local_pod.h"
 #include "say.h"
+#include "serve/local_pod.h"
 
 #include <errno.h>
 #include <stdio.h>

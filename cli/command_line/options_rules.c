@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rules, and the order in which they are looked at, are those of `virtctl vmexport`, whose wording
  * the messages begin with. */
-#include "options_rules.h"
+#include "command_line/options_rules.h"
 #include "say.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "options_words.h"
+#include "command_line/options_words.h"
 
 #include <string.h>
 
