@@ -9,9 +9,9 @@
  */
 #include "conditional.h"
 #include "disk.h"
+#include "export/format.h"
 #include "handler.h"
 #include "stream/codec.h"
-#include "export/format.h"
 #include "stream/gzip_stream.h"
 
 #include <errno.h>

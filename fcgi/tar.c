@@ -14,8 +14,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "handler.h"
 #include "export/format.h"
+#include "handler.h"
 #include "stream/gzip_stream.h"
 #include "tree.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "judge.h"
 #include "export/format.h"
+#include "judge.h"
 #include "support.h"
 
 enum { CANARY = 64 };

@@ -4,8 +4,8 @@
  * a memory file or a socket that the parent reads.
  */
 #include "base/cleanup.h"
-#include "judge.h"
 #include "export/format.h"
+#include "judge.h"
 #include "stream/gzip_stream.h"
 #include "support.h"
 
