@@ -39,7 +39,7 @@ int fetch_again(struct fetch_run *run, const char *why, struct err *err)
     if (run->changed)
         run->retry.furthest = 0; /* which was another disk's */
     nothing_yet(run);
-    run->changed = false;
+    run->changed = run->from_ignored = false;
     run->begun = true;
     if (output_begin(run->fetch->output, NULL, err))
         return err_wrap(err, "%s", why);

@@ -21,11 +21,12 @@ struct fetch_run {
     uint64_t expected; /* the size of the disk, by its raw link; HTTP_UNKNOWN */
     uint8_t beginning[FETCH_BEGINNING];
     size_t beginning_len;
-    unsigned again; /* how often we had to start again */
-    bool changed;   /* the server's resource is not what state.etag says */
-    bool whole;     /* the server's gzip can only be had from its beginning */
-    bool crc_came;  /* state.crc is what the server said, too */
-    bool size_came; /* state.size is what the server said of this resource */
+    unsigned again;    /* how often we had to start again */
+    bool changed;      /* the server's resource is not what state.etag says */
+    bool whole;        /* the server's gzip can only be had from its beginning */
+    bool from_ignored; /* which has just turned out */
+    bool crc_came;     /* state.crc is what the server said, too */
+    bool size_came;    /* state.size is what the server said of this resource */
 };
 
 /* The first answer came: begins the output, with what there is. Nothing is lost to a server that has

@@ -100,7 +100,7 @@ static const char *const from_beginning = "the server gives the gzip from its be
 
 static int not_from_there(struct fetch_run *run, struct err *err)
 {
-    run->whole = true;
+    run->whole = run->from_ignored = true;
     return err_set(err, ERR_PRECONDITION, "%s", from_beginning);
 }
 
@@ -234,7 +234,8 @@ static int settle(struct attempt *attempt, enum http_result result, struct err *
     gunzip_stop(attempt->gunzip);
     state->position = gunzip_position(attempt->gunzip);
     state->crc = gunzip_crc(attempt->gunzip);
-    state->size = gunzip_size(attempt->gunzip);
+    if (gunzip_size(attempt->gunzip) != GUNZIP_SIZE_UNKNOWN)
+        state->size = gunzip_size(attempt->gunzip);
     if (attempt->run->fetch->mode == FETCH_UNPACK)
         state->bytes = state->position;
     else if (result != HTTP_DONE && !gunzip_resumable(attempt->gunzip))
@@ -304,7 +305,7 @@ int fetch_stream(struct fetch_run *run, struct err *err)
         if (result == HTTP_REFUSED && run->state.position > 0 &&
             (answer.status == 412 || answer.status == 416))
             run->changed = true;
-        if (run->changed || (run->whole && result == HTTP_STOPPED)) {
+        if (run->changed || run->from_ignored) {
             if (fetch_again(run, run->changed ? "the disk is another by now" : from_beginning, err))
                 return -1;
             continue;
