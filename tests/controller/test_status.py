@@ -264,6 +264,8 @@ def test_an_export_costs_few_writes(w):
         for event, o in w.changes(kind, since[kind]):
             if kind == "event" and o["involvedObject"]["kind"] != "VirtualMachineExport" or (kind, event) in (("export", "ADDED"), ("pod", "MODIFIED")):
                 continue
+            if kind == "export" and "PVCNotFound" in str(o["status"]):
+                continue                        # the claim, which comes by another watch, came later than the export
             seen.append(f"{event} {kind}")
     check(len(seen) <= 8, seen)
 
