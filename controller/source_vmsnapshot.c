@@ -120,6 +120,14 @@ static bool restore(struct world *world, const struct json *content, const struc
                                  world->ns, from ? from : "(none named)", claim ? claim : "?"));
         return false;
     }
+    /* The machine's snapshot says so of all of them; what of each is known here may be older, and
+     * lack the size that it needs. */
+    if (!pvc && !json_bool(json_at(snapshot, "status.readyToUse"))) {
+        not_created(out, "NotAllPVCsCreated",
+                    world_printf(world, "VolumeSnapshot %s/%s of the disk '%s' is not ready to use",
+                                 world->ns, from, claim));
+        return false;
+    }
     if (!pvc) {
         pvc = world_keep(world, restored_claim(world, name.text, backup, snapshot, disk));
         json_append(out->restored, json_copy(pvc));

@@ -79,7 +79,7 @@ struct paper {
                         "status':{" \
                         "'volumeSnapshotStatus':[{}]}}," \
                         "{'kind':'VolumeSnapshot','metadata':{'name':'vs'},'status':{'" \
-                        "restoreSize':'2Gi'}}"
+                        "readyToUse':true,'restoreSize':'2Gi'}}"
 
 /* ---- the API server ---- */
 

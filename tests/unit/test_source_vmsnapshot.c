@@ -27,6 +27,9 @@ static void conditions(void **state)
          BOTH("NotAllPVCsCreated"), "ns/snap is not ready to use", NULL},
         {"not ready", WHOLE "," TO_SNAP("'readyToUse':false"), BOTH("NotAllPVCsCreated"),
          "ns/snap is not ready to use", NULL},
+        {"a disk's not ready",
+         WHOLE ",{'kind':'VolumeSnapshot','metadata':{'name':'vs'},'status':{'readyToUse':false}}",
+         BOTH("NotAllPVCsCreated"), "VolumeSnapshot ns/vs of the disk 'disk' is not ready", NULL},
         {"content not named", WHOLE "," TO_SNAP("'virtualMachineSnapshotContentName':null"),
          "Skipped: Ready=False Initializing, VolumesCreated=False VMSnapshotNoVolumes",
          "does not contain any volume snapshots", NULL},
@@ -144,7 +147,7 @@ static void sizes(void **state)
         cleanup_paper struct paper p;
         cleanup_json struct json *snapshot =
             json_format("{'kind':'VolumeSnapshot','metadata':{'name':'vs'},'status':{"
-                        "'restoreSize':%s}}",
+                        "'readyToUse':true,'restoreSize':%s}}",
                         rows[i].needed);
         cleanup_json struct json *content =
             json_format("{'kind':'VirtualMachineSnapshotContent','metadata':{'name':'content'},"
