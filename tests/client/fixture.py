@@ -227,7 +227,7 @@ class World(world.World):
     def __init__(self, plane, folder, **options):
         super().__init__(plane, **options)
         self.home = tempfile.mkdtemp(prefix=self.ns + "-", dir=folder)
-        self.dir, self.logs = self.home + "/work", self.home + "/logs"
+        self.dir, self.logs = self.home + "/files", self.home + "/logs"
         os.mkdir(self.dir)
         os.mkdir(self.logs)
         self.runs, self.stack = [], contextlib.ExitStack()
