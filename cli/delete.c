@@ -3,20 +3,18 @@
 #include "commands.h"
 #include "say.h"
 
+static int delete_export(struct exports *exports, const struct options *options, struct err *err)
+{
+    bool was_there;
+
+    if (exports_delete(exports, options->name, NULL, &was_there, err) < 0)
+        return -1;
+    if (!was_there)
+        say(EXPORTS_KIND " '%s/%s' does not exist", exports->cluster->ns, options->name);
+    return 0;
+}
+
 int command_delete(const struct options *options, struct err *err)
 {
-    struct cluster cluster;
-    struct exports exports;
-    bool was_there;
-    int rc;
-
-    if (cluster_open(options, &cluster, err) < 0)
-        return -1;
-    rc = exports_discover(&cluster, options->api_group, &exports, err);
-    if (rc == 0)
-        rc = exports_delete(&exports, options->name, NULL, &was_there, err);
-    if (rc == 0 && !was_there)
-        say("VirtualMachineExport '%s/%s' does not exist", cluster.ns, options->name);
-    cluster_close(&cluster);
-    return rc;
+    return exports_run(options, delete_export, err);
 }

@@ -118,27 +118,19 @@ static int check_output(const struct options *options, const struct output *outp
     return 0;
 }
 
-static int download_from(struct cluster *cluster, const struct options *options, struct err *err)
+static int download_from(struct exports *exports, const struct options *options, struct err *err)
 {
-    struct exports exports;
     struct output *output;
     if (output_open(options->output ? options->output : "-", &output, err))
         return -1;
     int rc = check_output(options, output, err);
     if (rc == 0)
-        rc = exports_discover(cluster, options->api_group, &exports, err);
-    if (rc == 0)
-        rc = download_to(&exports, options, output, err);
+        rc = download_to(exports, options, output, err);
     output_close(output);
     return rc;
 }
 
 int command_download(const struct options *options, struct err *err)
 {
-    struct cluster cluster;
-    if (cluster_open(options, &cluster, err))
-        return -1;
-    int rc = download_from(&cluster, options, err);
-    cluster_close(&cluster);
-    return rc;
+    return exports_run(options, download_from, err);
 }

@@ -142,15 +142,5 @@ static int list(struct exports *exports, const struct options *options, struct e
 
 int command_list(const struct options *options, struct err *err)
 {
-    struct cluster cluster;
-    struct exports exports;
-    int rc;
-
-    if (cluster_open(options, &cluster, err) < 0)
-        return -1;
-    rc = exports_discover(&cluster, options->api_group, &exports, err);
-    if (rc == 0)
-        rc = list(&exports, options, err);
-    cluster_close(&cluster);
-    return rc;
+    return exports_run(options, list, err);
 }

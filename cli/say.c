@@ -94,39 +94,42 @@ static void say_line(const char *before, const char *text)
     pthread_mutex_unlock(&lock);
 }
 
-void say(const char *fmt, ...)
+__attribute__((format(printf, 2, 0))) static void say_text(const char *before, const char *fmt,
+                                                           va_list ap)
 {
     char text[LINE_MAX_BYTES];
+
+    vsnprintf(text, sizeof(text), fmt, ap);
+    say_line(before, text);
+}
+
+void say(const char *fmt, ...)
+{
     va_list ap;
 
     if (is_quiet)
         return;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    say_text("", fmt, ap);
     va_end(ap);
-    say_line("", text);
 }
 
 void say_warning(const char *fmt, ...)
 {
-    char text[LINE_MAX_BYTES];
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    say_text("warning: ", fmt, ap);
     va_end(ap);
-    say_line("warning: ", text);
 }
 
 void say_error(const char *fmt, ...)
 {
-    char text[LINE_MAX_BYTES];
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    say_text("error: ", fmt, ap);
     va_end(ap);
-    say_line("error: ", text);
 }
 
 bool say_terminal(void)

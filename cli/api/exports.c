@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define KIND "VirtualMachineExport"
-
 static const char *const groups[EXPORTS_GROUPS_MAX] = {"export.vmexport.io", "export.kubevirt.io"};
 static const char kubevirt_group[] = "export.kubevirt.io";
 static const char *const versions[] = {"v1", "v1beta1", "v1alpha1", NULL};
@@ -20,7 +18,7 @@ static const struct kube_resource secrets = {"", "v1", "secrets", "Secret", true
 static void add_group(struct exports *out, const char *group, const char *version)
 {
     out->group[out->count++] =
-        (struct kube_resource){group, version, "virtualmachineexports", KIND, true};
+        (struct kube_resource){group, version, "virtualmachineexports", EXPORTS_KIND, true};
 }
 
 /* Who may not ask what is served may still make exports: what KubeVirt serves is assumed. */
@@ -59,7 +57,8 @@ int exports_discover(struct cluster *cluster, const char *api_group, struct expo
     if (out->count)
         return 0;
     return err_set(err, ERR_NOT_FOUND,
-                   "the cluster serves no " KIND "s%s%s: install vmexport there (its Helm chart), "
+                   "the cluster serves no " EXPORTS_KIND
+                   "s%s%s: install vmexport there (its Helm chart), "
                    "or KubeVirt with its feature gate VMExport",
                    api_group ? " of the group " : "", api_group ? api_group : "");
 }
@@ -69,7 +68,8 @@ int exports_discover(struct cluster *cluster, const char *api_group, struct expo
 static int ambiguous(const struct exports *exports, const char *name, struct err *err)
 {
     return err_set(err, ERR_INPUT,
-                   "there is a " KIND " '%s/%s' in each of %s and %s: choose by --api-group",
+                   "there is a " EXPORTS_KIND
+                   " '%s/%s' in each of %s and %s: choose by --api-group",
                    exports->cluster->ns, name, exports->group[0].group, exports->group[1].group);
 }
 
@@ -100,8 +100,8 @@ int exports_get(struct exports *exports, const char *name, const struct kube_res
         return -1;
     }
     if (!found)
-        return err_set(err, ERR_NOT_FOUND, KIND " '%s/%s' does not exist", exports->cluster->ns,
-                       name);
+        return err_set(err, ERR_NOT_FOUND, EXPORTS_KIND " '%s/%s' does not exist",
+                       exports->cluster->ns, name);
     if (object)
         *object = steal_ptr(found);
     return 0;
@@ -125,12 +125,13 @@ int exports_token(struct exports *exports, const struct json *object, char **tok
     int rc;
 
     if (!name || !*name)
-        return err_set(err, ERR_UNAVAILABLE, KIND " '%s/%s' names no Secret of its token yet", ns,
+        return err_set(err, ERR_UNAVAILABLE,
+                       EXPORTS_KIND " '%s/%s' names no Secret of its token yet", ns,
                        json_text(object, "metadata.name"));
     rc = kube_get(exports->cluster->conn, &secrets, ns, name, &secret, err);
     if (rc < 0) {
         cluster_fail(rc, err);
-        return err_wrap(err, "the token of " KIND " '%s/%s'", ns,
+        return err_wrap(err, "the token of " EXPORTS_KIND " '%s/%s'", ns,
                         json_text(object, "metadata.name"));
     }
     text = json_string(json_get(json_get(secret, "data"), "token"));
@@ -160,7 +161,7 @@ static enum deletion delete_in(struct exports *exports, const struct kube_resour
                          NULL, err);
 
     if (rc == 0) {
-        say(KIND " '%s/%s' deleted successfully", exports->cluster->ns, name);
+        say(EXPORTS_KIND " '%s/%s' deleted successfully", exports->cluster->ns, name);
         return DELETION_DONE;
     }
     if (rc == -KUBE_NOT_FOUND)
@@ -189,7 +190,7 @@ static int delete_uid(struct exports *exports, const char *name, const char *uid
         *was_there = deletion == DELETION_DONE;
     }
     if (!*was_there && another)
-        say(KIND " '%s/%s' is another one by now: it stays", exports->cluster->ns, name);
+        say(EXPORTS_KIND " '%s/%s' is another one by now: it stays", exports->cluster->ns, name);
     if (*was_there || another || refused.class == ERR_NONE)
         return 0;
     *err = refused;
@@ -210,4 +211,19 @@ int exports_delete(struct exports *exports, const char *name, const char *uid, b
     deletion = delete_in(exports, resource, name, NULL, err);
     *was_there = deletion == DELETION_DONE;
     return deletion == DELETION_FAILED ? -1 : 0;
+}
+
+int exports_run(const struct options *options, exports_command_fn *command, struct err *err)
+{
+    struct cluster cluster;
+    struct exports exports;
+    int rc;
+
+    if (cluster_open(options, &cluster, err) < 0)
+        return -1;
+    rc = exports_discover(&cluster, options->api_group, &exports, err);
+    if (rc == 0)
+        rc = command(&exports, options, err);
+    cluster_close(&cluster);
+    return rc;
 }

@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#define EXPORTS_KIND "VirtualMachineExport"
+
 enum { EXPORTS_GROUPS_MAX = 2 };
 
 /* What the cluster serves, the one to create in first. */
@@ -18,6 +20,12 @@ struct exports {
     struct kube_resource group[EXPORTS_GROUPS_MAX];
     size_t count;
 };
+
+/* What a command does with them. */
+typedef int exports_command_fn(struct exports *exports, const struct options *options,
+                               struct err *err);
+/* Opens the cluster, discovers, calls `command`, closes. */
+int exports_run(const struct options *options, exports_command_fn *command, struct err *err);
 
 /* ERR_NOT_FOUND: it serves none, with what to install. `api_group` NULL: all. */
 int exports_discover(struct cluster *cluster, const char *api_group, struct exports *out,

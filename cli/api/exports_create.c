@@ -14,8 +14,6 @@
 
 #include <string.h>
 
-#define KIND "VirtualMachineExport"
-
 enum { SECRET_TRIES = 3 };
 
 static const struct kube_resource secrets = {"", "v1", "secrets", "Secret", true};
@@ -101,15 +99,15 @@ static void take_back(struct exports *exports, const struct kube_resource *resou
     int rc = kube_delete(conn, resource, exports->cluster->ns, name, &options, NULL, &err);
 
     if (rc < 0 && rc != -KUBE_NOT_FOUND && rc != -KUBE_CONFLICT)
-        say_warning(KIND " '%s/%s' has no token and could not be deleted again: %s",
+        say_warning(EXPORTS_KIND " '%s/%s' has no token and could not be deleted again: %s",
                     exports->cluster->ns, name, err.msg);
     kube_conn_free(conn);
 }
 
 static int already_there(const struct exports *exports, const char *name, struct err *err)
 {
-    return err_set(err, ERR_PRECONDITION, KIND " '%s/%s' already exists", exports->cluster->ns,
-                   name);
+    return err_set(err, ERR_PRECONDITION, EXPORTS_KIND " '%s/%s' already exists",
+                   exports->cluster->ns, name);
 }
 
 /* In whichever group: nobody could tell two of a name apart without --api-group. */
@@ -145,9 +143,9 @@ int exports_create(struct exports *exports, const struct options *options,
         return cluster_fail(rc, err);
     if (put_secret(exports, made, err) < 0) {
         take_back(exports, resource, made);
-        return err_wrap(err, "the token of " KIND " '%s/%s', which was not made", ns, name);
+        return err_wrap(err, "the token of " EXPORTS_KIND " '%s/%s', which was not made", ns, name);
     }
-    say(KIND " '%s/%s' created successfully", ns, name);
+    say(EXPORTS_KIND " '%s/%s' created successfully", ns, name);
     if (object)
         *object = steal_ptr(made);
     return 0;

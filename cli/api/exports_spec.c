@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define KIND "VirtualMachineExport"
-
 /* ---- the export ---- */
 
 /* "key=value" texts as an object; NULL for one without a key. A key that comes again wins. */
@@ -71,7 +69,8 @@ struct json *exports_object(const struct options *options, const struct option_s
     struct json *metadata, *spec;
 
     str_printf(&version, "%s/%s", resource->group, resource->version);
-    object = json_format("{'apiVersion':%s,'kind':'" KIND "','metadata':{'name':%s,'namespace':%s},"
+    object = json_format("{'apiVersion':%s,'kind':'" EXPORTS_KIND
+                         "','metadata':{'name':%s,'namespace':%s},"
                          "'spec':{'source':{'apiGroup':%s,'kind':%s,'name':%s},"
                          "'tokenSecretRef':%s}}",
                          str_get(&version), name, ns, source->group, source->kind, source->name,
@@ -117,7 +116,7 @@ struct json *exports_secret(const struct json *object, const char *name, const c
     base64_encode(token, strlen(token), &encoded);
     return json_format(
         "{'apiVersion':'v1','kind':'Secret','type':'Opaque','metadata':{'name':%s,'namespace':%s,"
-        "'ownerReferences':[{'apiVersion':%s,'kind':'" KIND "','name':%s,'uid':%s,"
+        "'ownerReferences':[{'apiVersion':%s,'kind':'" EXPORTS_KIND "','name':%s,'uid':%s,"
         "'controller':true,'blockOwnerDeletion':false}]},'data':{'token':%s}}",
         name, json_text(object, "metadata.namespace"), json_text(object, "apiVersion"),
         json_text(object, "metadata.name"), json_text(object, "metadata.uid"), str_get(&encoded));
@@ -138,7 +137,7 @@ bool exports_is_left_over(const struct json *secret, const struct json *object)
     const struct json *owners = json_at(secret, "metadata.ownerReferences");
     const struct json *owner = json_first(owners);
 
-    return json_count(owners) == 1 && is_text(owner, "kind", KIND) &&
+    return json_count(owners) == 1 && is_text(owner, "kind", EXPORTS_KIND) &&
            is_text(owner, "apiVersion", json_text(object, "apiVersion")) &&
            is_text(owner, "name", json_text(object, "metadata.name")) && json_text(owner, "uid") &&
            !is_text(owner, "uid", json_text(object, "metadata.uid"));

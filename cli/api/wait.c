@@ -16,8 +16,6 @@
 
 #include <string.h>
 
-#define KIND "VirtualMachineExport"
-
 enum {
     PATIENCE_MS = 3000,
     SETTLE_MS = 1000, /* Terminated, where the pod is replaced, is a moment's state */
@@ -54,7 +52,7 @@ static void say_once(struct wait *wait, const char *text)
     if (!copy)
         abort();
     map_put(wait->said, copy, copy);
-    say("waiting for " KIND " %s/%s: %s", wait->exports->cluster->ns, wait->name, text);
+    say("waiting for " EXPORTS_KIND " %s/%s: %s", wait->exports->cluster->ns, wait->name, text);
 }
 
 static void free_said(struct map *said)
@@ -113,16 +111,17 @@ static void say_incomplete(struct wait *wait)
 static int fail_because(const struct wait *wait, enum err_class class, const char *what,
                         struct err *err)
 {
-    return err_set(err, class, KIND " '%s/%s' %s%s%s", wait->exports->cluster->ns, wait->name, what,
-                   wait->last.len ? ": " : "", str_get(&wait->last));
+    return err_set(err, class, EXPORTS_KIND " '%s/%s' %s%s%s", wait->exports->cluster->ns,
+                   wait->name, what, wait->last.len ? ": " : "", str_get(&wait->last));
 }
 
 static int no_external(const struct wait *wait, struct err *err)
 {
     return err_set(err, ERR_LIMIT,
-                   KIND " '%s/%s' has no external link: no Ingress or Route leads to the export "
-                        "proxy; use --port-forward, or --service-url with an address of its "
-                        "Service",
+                   EXPORTS_KIND
+                   " '%s/%s' has no external link: no Ingress or Route leads to the export "
+                   "proxy; use --port-forward, or --service-url with an address of its "
+                   "Service",
                    wait->exports->cluster->ns, wait->name);
 }
 
@@ -137,7 +136,8 @@ static int time_is_up(const struct wait *wait, struct err *err)
     str_printf(&what, "%s after %g s%s%s", wait->seen ? "is not ready" : "does not exist",
                (double)wait->options->timeout_ms / 1000, wait->last.len ? ": " : "",
                str_get(&wait->last));
-    return err_set(err, class, KIND " '%s/%s' %s; --readiness-timeout sets how long to wait",
+    return err_set(err, class,
+                   EXPORTS_KIND " '%s/%s' %s; --readiness-timeout sets how long to wait",
                    wait->exports->cluster->ns, wait->name, str_get(&what));
 }
 
@@ -293,7 +293,8 @@ int wait_ready(struct exports *exports, const char *name, const struct wait_opti
     if (rc == 0)
         rc = follow_it(&wait, object, err);
     if (rc == 0 && verdict_unreadable(*object))
-        say_warning(KIND " '%s/%s': %s", exports->cluster->ns, name, verdict_unreadable(*object));
+        say_warning(EXPORTS_KIND " '%s/%s': %s", exports->cluster->ns, name,
+                    verdict_unreadable(*object));
     free_said(wait.said);
     str_free(&wait.last);
     return rc;

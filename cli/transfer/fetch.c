@@ -60,12 +60,6 @@ int fetch_begin(struct fetch_run *run, uint64_t size, struct err *err)
 
 /* ---- the size that the server says ---- */
 
-static int no_body(void *ctx, const void *data, size_t len, struct err *err)
-{
-    (void)ctx, (void)data, (void)len, (void)err;
-    return 0;
-}
-
 /* HTTP_UNKNOWN when it doesn't say: then there is nothing to compare with. */
 static uint64_t size_of_disk(struct fetch_run *run)
 {
@@ -73,7 +67,7 @@ static uint64_t size_of_disk(struct fetch_run *run)
     if (run->fetch->mode == FETCH_PLAIN || !source->size_url)
         return HTTP_UNKNOWN;
     struct http_request request = {.url = source->size_url, .head = true};
-    struct http_sink sink = {.body = no_body};
+    struct http_sink sink = {0};
     struct http_answer answer;
     struct err err;
     enum http_result result = HTTP_BROKEN;

@@ -85,7 +85,7 @@ static size_t take(char *data, size_t size, size_t count, void *ctx)
         return CURL_WRITEFUNC_ERROR;
     if (!is_success(http->answer))
         return CURL_WRITEFUNC_ERROR; /* what a refusal says may be anything, and without end */
-    if (http->sink->body(http->sink->ctx, data, size * count, http->err)) {
+    if (http->sink->body && http->sink->body(http->sink->ctx, data, size * count, http->err)) {
         http->stopped = true;
         return CURL_WRITEFUNC_ERROR;
     }

@@ -44,7 +44,7 @@ struct http_answer {
     uint64_t first, total;    /* of a 206: where it begins, and of what length; HTTP_UNKNOWN */
 };
 
-/* What takes an answer. `head` is told a 2xx before its first byte, also when there is none. */
+/* What takes an answer; either may be NULL. `head` is told a 2xx before its first byte, also when there is none. */
 struct http_sink {
     int (*head)(void *ctx, const struct http_answer *answer, struct err *err);
     int (*body)(void *ctx, const void *data, size_t len, struct err *err);

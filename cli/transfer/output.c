@@ -149,12 +149,12 @@ int output_finish(struct output *output, uint64_t size, struct err *err)
 
 bool output_keeps(const struct output *output)
 {
-    return output->kind == &output_file_kind;
+    return output->kind->keep != NULL;
 }
 
 int output_keep(struct output *output, const struct output_state *state, struct err *err)
 {
-    if (!output->begun || output->finished || state->position == 0)
+    if (!output_keeps(output) || !output->begun || output->finished || state->position == 0)
         return 0;
     return output->kind->keep(output, state, err);
 }

@@ -125,17 +125,5 @@ static int finish(struct output *output, uint64_t size, struct err *err)
     return 0;
 }
 
-static int keep(struct output *output, const struct output_state *state, struct err *err)
-{
-    (void)output;
-    (void)state;
-    (void)err;
-    return 0;
-}
-
-const struct output_kind output_device_kind = {.expect = expect,
-                                               .begin = begin,
-                                               .write = write_data,
-                                               .zeros = zeros,
-                                               .finish = finish,
-                                               .keep = keep};
+const struct output_kind output_device_kind = {
+    .expect = expect, .begin = begin, .write = write_data, .zeros = zeros, .finish = finish};

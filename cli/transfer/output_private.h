@@ -19,7 +19,8 @@ struct output_kind {
                  struct err *err);
     int (*zeros)(struct output *output, uint64_t offset, uint64_t len, struct err *err);
     int (*finish)(struct output *output, uint64_t size, struct err *err);
-    int (*keep)(struct output *output, const struct output_state *state, struct err *err);
+    int (*keep)(struct output *output, const struct output_state *state,
+                struct err *err);         /* NULL: nothing stays for a next run */
     void (*close)(struct output *output); /* before the descriptor is closed; NULL: nothing */
 };
 
