@@ -2,6 +2,7 @@
 /* Two lines, the header and the query; the rest is the token file. */
 #include "fuzz.h"
 #include "token.h"
+#include "base/token_rule.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
