@@ -8,6 +8,7 @@ The killing is done in the proxy between the two: "before" its server has never 
 but the controller hasn't heard so. How many writes there are is found out by trying: the last n is the first that no life
 came to. Events and leases are not counted.
 """
+import contextlib
 import queue
 import sys
 import threading
@@ -61,16 +62,23 @@ class Torture:
             finally:
                 self.starts.task_done()
 
-    def _kill(self, *_):
-        """In the loop of the proxy, so nothing else passes from the kill to the last connection's end."""
-        self.controller.kill()
-        self.proxy.abort()
-        self.starts.put(True)
-        return CUT
-
+    @contextlib.contextmanager
     def deadly(self, side, nth=1, **match):
-        """A rule for the proxy: at the n-th such request the controller is killed, on that side of it."""
-        return self.proxy.rule(Action(**{side: self._kill}), nth=nth, times=1, **{**WRITES, **match})
+        """A rule for the proxy: at the n-th such request the controller is killed, on that side of it. When the block is left
+        it is not being killed any more: the test may have seen what that request did before the proxy had its answer."""
+        killed = threading.Event()
+
+        def kill(*_):
+            """In the loop of the proxy, so nothing else passes from the kill to the last connection's end."""
+            self.controller.kill()
+            self.proxy.abort()
+            self.starts.put(True)
+            killed.set()
+            return CUT
+
+        with self.proxy.rule(Action(**{side: kill}), nth=nth, times=1, **{**WRITES, **match}) as rule:
+            yield rule
+        check(not rule.acted or killed.wait(30 * SLOW), f"the controller is killed {side} the request")
 
     def one(self, life, n, side):
         """One life, killed at that write; whether it came to that."""
