@@ -141,8 +141,11 @@ void watches_stop(struct watches *watches)
     for (int kind = 0; kind < KINDS; kind++)
         if (watches->reflectors[kind])
             kube_reflector_stop(watches->reflectors[kind]);
-    for (int kind = 0; kind < KINDS; kind++)
+    /* Only now: a CRD that came while they stopped asked after all of them (watches_crd). */
+    for (int kind = 0; kind < KINDS; kind++) {
+        kube_reflector_free(watches->reflectors[kind]);
         free(watches->problems[kind]);
+    }
     pthread_mutex_destroy(&watches->lock);
     free(watches);
 }

@@ -87,6 +87,7 @@ void follow_free(struct follow *follow)
         return;
     if (follow->reflector)
         kube_reflector_stop(follow->reflector);
+    kube_reflector_free(follow->reflector);
     kube_store_free(follow->store);
     if (follow->wake >= 0)
         close(follow->wake);

@@ -205,8 +205,10 @@ static void *run(void *arg)
     return NULL;
 }
 
-static void free_reflector(struct kube_reflector *reflector)
+void kube_reflector_free(struct kube_reflector *reflector)
 {
+    if (!reflector)
+        return;
     kube_conn_free(reflector->conn);
     pthread_cond_destroy(&reflector->cond);
     pthread_mutex_destroy(&reflector->lock);
@@ -239,7 +241,7 @@ struct kube_reflector *reflector_start(const struct kube_reflector_config *confi
     if (rc) {
         err_errno(err, ERR_SYSTEM, rc, "cannot start a thread that watches %s",
                   config->what.resource->plural);
-        free_reflector(reflector);
+        kube_reflector_free(reflector);
         return NULL;
     }
     return reflector;
@@ -253,15 +255,12 @@ struct kube_reflector *kube_reflector_start(const struct kube_reflector_config *
 
 void kube_reflector_stop(struct kube_reflector *reflector)
 {
-    if (!reflector)
-        return;
     pthread_mutex_lock(&reflector->lock);
     reflector->stopping = true;
     pthread_cond_signal(&reflector->cond);
     pthread_mutex_unlock(&reflector->lock);
     kube_conn_cancel(reflector->conn);
     pthread_join(reflector->thread, NULL);
-    free_reflector(reflector);
 }
 
 /* ---- asked by other threads ---- */

@@ -31,8 +31,11 @@ struct kube_reflector_config {
 /* Starts its thread. */
 struct kube_reflector *kube_reflector_start(const struct kube_reflector_config *config,
                                             struct err *err);
-/* Ends its thread, whatever it is in, and frees it. */
+/* Ends its thread, whatever it is in. It can still be asked: what one reflector's thread is told may
+ * lead to a question to another, so several that do are all stopped before the first is freed. */
 void kube_reflector_stop(struct kube_reflector *reflector);
+/* Of one that is stopped, or NULL. */
+void kube_reflector_free(struct kube_reflector *reflector);
 
 /* The store has held a whole state at least once (or the kind is optional and not served). */
 bool kube_reflector_synced(struct kube_reflector *reflector);

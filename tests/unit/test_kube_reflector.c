@@ -203,7 +203,9 @@ static int set_up(void **state)
 
 static void stop(void)
 {
-    kube_reflector_stop(reflector);
+    if (reflector)
+        kube_reflector_stop(reflector);
+    kube_reflector_free(reflector);
     reflector = NULL;
 }
 
@@ -596,7 +598,29 @@ static void it_stops_whatever_it_is_in(void **state)
         tear_down(state);
         set_up(state);
     }
-    kube_reflector_stop(NULL);
+}
+
+/* Another reflector's thread may ask after this one while all of them are being stopped. */
+static void one_that_is_stopped_can_be_asked(void **state)
+{
+    static const struct step steps[] = {{.body = STATE, .stays = true}};
+    char *version;
+
+    (void)state;
+    start(steps, COUNT(steps), true, &quick);
+    assert_comes(&requests, "watch initial;");
+    for (int i = 0; i < 1000 && !kube_reflector_synced(reflector); i++)
+        usleep(10000);
+    kube_reflector_stop(reflector);
+    assert_true(kube_reflector_synced(reflector));
+    assert_true(kube_reflector_served(reflector));
+    assert_int_equal(kube_reflector_restarts(reflector), 0);
+    version = kube_reflector_version(reflector);
+    assert_non_null(version);
+    free(version);
+    kube_reflector_wake(reflector);
+    kube_reflector_free(reflector);
+    reflector = NULL;
 }
 
 static void pauses(void **state)
@@ -635,6 +659,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stale_and_repeated_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_kind_appears_and_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_stops_whatever_it_is_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_is_stopped_can_be_asked, set_up, tear_down),
         cmocka_unit_test(pauses),
     };
 
