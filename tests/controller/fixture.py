@@ -48,7 +48,7 @@ NAMESPACE, ACCOUNT = "vmexport", "vmexport-controller"
 FILES = REPO + "/helm/vmexport/files/"
 PROGRAM = BUILD + "/controller/vmexport-controller"
 SANITIZERS = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error: |UndefinedBehaviorSanitizer")
-SANITIZER_OPTIONS = {"ASAN_OPTIONS": "fast_unwind_on_malloc=0:abort_on_error=0", "LSAN_OPTIONS": "suppressions=" + REPO + "/tests/lsan.supp",
+SANITIZER_OPTIONS = {"ASAN_OPTIONS": "abort_on_error=0", "LSAN_OPTIONS": "suppressions=" + REPO + "/tests/lsan.supp",
                      "TSAN_OPTIONS": "atexit_sleep_ms=0:report_thread_leaks=0:second_deadlock_stack=1:suppressions=" + REPO + "/tests/tsan.supp", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 

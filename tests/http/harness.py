@@ -93,6 +93,7 @@ class Pod:
     fault.c; `wrapper` a command to run it by; `uid` another user than root, without capabilities; `conf` what to
     replace in the configuration ({"server.max-write-idle": "3"})."""
     conf_name = "export.conf"
+    asan_options = "fast_unwind_on_malloc=0"         # for the suppressions to see the whole stack; it makes all of it slow
 
     def __init__(self, volumes, token=TOKEN, env=None, fault=None, wrapper=(), uid=None, conf=None):
         self.dir = tempfile.mkdtemp(prefix="vmexport-", dir="/dev/shm")
@@ -113,7 +114,7 @@ class Pod:
         self.env.setdefault("VMEXPORT_LIGHTTPD", "/usr/sbin/lighttpd")
         if VARIANT == "asan":
             self.add_option("LSAN_OPTIONS", f"suppressions={REPO}/tests/lsan.supp:print_suppressions=0")
-            self.add_option("ASAN_OPTIONS", "fast_unwind_on_malloc=0")        # for the suppressions to see the whole stack
+            self.add_option("ASAN_OPTIONS", self.asan_options)
         if fault:
             self.trigger = os.path.join(self.dir, "trigger")
             self.env.update(fault, FAULT_TRIGGER=self.trigger, LD_PRELOAD=self._preload())
