@@ -1,119 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections through an API server, which is played here, to a pod behind it. */
-#include "api/forward_listener.h"
-#include "api/port_forward.h"
 #include "api/tunnel.h"
-#include "base/clock.h"
-#include "forward_server.h"
+#include "port_forward_fixture.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/eventfd.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 
-#define SERVICE_OF(target) \
-    "{\"kind\":\"Service\",\"metadata\":{\"name\":\"svc\"},\"spec\":{\"selector\":{\"app\":\"a " \
-    "b\"," \
-    "\"x\":\"1\"},\"ports\":[{\"port\":80,\"targetPort\":1},{\"port\":443" target "}]}}"
-#define POD_OF(name, more, ready) \
-    "{\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"" more \
-    "},\"spec\":{\"containers\":[{},{" \
-    "\"ports\":[{\"name\":\"https\",\"protocol\":\"TCP\",\"containerPort\":8443}]}]}," \
-    "\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"" ready "\"}]}}"
-#define LIST_OF(items) "{\"kind\":\"PodList\",\"items\":[" items "]}"
 #define STATUS_OF(line, reason) \
     "HTTP/1.1 " line "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" \
     "4\r\n{\"ki\r\n" \
     "3c\r\nnd\":\"Status\",\"reason\":\"" reason "\",\"message\":\"so it is, yes\"}\r\n0\r\n\r\n"
-
-struct fixture {
-    struct forward_server server;
-    struct cluster cluster;
-    struct port_forward *forward;
-    struct err err;
-    int stderr_was, said;
-    size_t fds; /* that were open before */
-};
-
-static size_t count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    size_t count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
-static void start_with(struct fixture *f, enum forward_part part, const char *token_file)
-{
-    struct kube_config *config = calloc(1, sizeof(*config));
-
-    *f = (struct fixture){.fds = count_fds()};
-    f->said = open(scratch_path("said"), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    f->stderr_was = dup(STDERR_FILENO);
-    assert_true(f->said >= 0 && dup2(f->said, STDERR_FILENO) == STDERR_FILENO);
-    f->server.part = part;
-    f->server.service = SERVICE_OF(",\"targetPort\":8443");
-    f->server.pods = LIST_OF(POD_OF("one", "", "True"));
-    forward_start(&f->server);
-    assert_non_null(config);
-    assert_true(asprintf(&config->server, "http://127.0.0.1:%d/base/", f->server.port) > 0);
-    if (token_file)
-        config->token_file = strdup(token_file);
-    else
-        config->token = strdup("secret");
-    config->impersonate_user = strdup("somebody");
-    f->cluster.client = kube_client_new(config, "tester/1.0");
-    f->cluster.ns = strdup("ns");
-    f->forward = port_forward_new(&f->cluster, "svc");
-}
-
-static void start(struct fixture *f, enum forward_part part)
-{
-    start_with(f, part, NULL);
-}
-
-/* What was said by now; valid until the next call. */
-static const char *said(struct fixture *f)
-{
-    static char text[8192];
-    ssize_t n = pread(f->said, text, sizeof(text) - 1, 0);
-
-    assert_true(n >= 0);
-    text[n] = '\0';
-    return text;
-}
-
-/* Ends all; nothing is left open. */
-static void stop(struct fixture *f)
-{
-    port_forward_free(f->forward);
-    forward_stop(&f->server);
-    kube_client_free(f->cluster.client);
-    free(f->cluster.ns);
-    dup2(f->stderr_was, STDERR_FILENO);
-    fputs(said(f), stderr); /* a sanitizer's report may be in it */
-    close(f->stderr_was);
-    close(f->said);
-    assert_int_equal(count_fds(), f->fds);
-}
-
-static int connected(struct fixture *f)
-{
-    int fd = port_forward_connect(f->forward, &f->err);
-
-    if (fd < 0)
-        print_message("%s\n", f->err.msg);
-    assert_true(fd >= 0);
-    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
-    return fd;
-}
 
 static void refused(struct fixture *f, enum err_class class, const char *text)
 {
@@ -125,13 +21,6 @@ static void refused(struct fixture *f, enum err_class class, const char *text)
     assert_non_null(strstr(f->err.msg, text));
 }
 
-#define SET(f, field, value) \
-    do { \
-        pthread_mutex_lock(&(f)->server.lock); \
-        (f)->server.field = (value); \
-        pthread_mutex_unlock(&(f)->server.lock); \
-    } while (0)
-
 static bool asked(struct fixture *f, const char *text)
 {
     bool found;
@@ -142,67 +31,6 @@ static bool asked(struct fixture *f, const char *text)
         print_message("'%s' is not in:\n%s\n", text, str_get(&f->server.log));
     pthread_mutex_unlock(&f->server.lock);
     return found;
-}
-
-/* Waits for what another thread does. */
-#define UNTIL(condition) \
-    do { \
-        uint64_t end_ = clock_ms() + 20000; \
-        while (!(condition) && clock_ms() < end_) \
-            usleep(1000); \
-        assert_true(condition); \
-    } while (0)
-
-static ssize_t read_some(int fd, void *data, size_t size)
-{
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-
-    assert_int_equal(poll(&wait, 1, 20000), 1);
-    return recv(fd, data, size, 0);
-}
-
-/* Reads to the end: what came, as text. */
-static const char *rest(int fd)
-{
-    static char text[256];
-    size_t len = 0;
-    ssize_t n;
-
-    while ((n = read_some(fd, text + len, sizeof(text) - 1 - len)) > 0)
-        len += (size_t)n;
-    assert_int_equal(n, 0);
-    text[len] = '\0';
-    return text;
-}
-
-/* Writes and reads `len` bytes at once; the same bytes come back. */
-static void exchange(int fd, size_t len)
-{
-    uint8_t *out = malloc(len), *in = malloc(len);
-    size_t written = 0, got = 0;
-
-    assert_true(out && in);
-    fill_noise(out, len, (uint32_t)len | 1);
-    while (got < len) {
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
-        ssize_t n;
-
-        wait.events |= written < len ? POLLOUT : 0;
-        assert_int_equal(poll(&wait, 1, 20000), 1);
-        if (wait.revents & POLLOUT) {
-            n = send(fd, out + written, len - written, MSG_NOSIGNAL);
-            assert_true(n > 0 || errno == EAGAIN);
-            written += n > 0 ? (size_t)n : 0;
-        }
-        if (wait.revents & ~POLLOUT) {
-            n = recv(fd, in + got, len - got, 0);
-            assert_true(n > 0);
-            got += (size_t)n;
-        }
-    }
-    assert_memory_equal(in, out, len);
-    free(out);
-    free(in);
 }
 
 /* ---- what goes through ---- */
@@ -642,176 +470,9 @@ static void an_api_server_that_is_away_is_said(void **state)
     free(cluster.ns);
 }
 
-/* ---- for others ---- */
-
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
-static int dial(int port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    return fd;
-}
-
-static void others_can_use_it(void **state)
-{
-    int port = free_port(), one, two;
-    char line[80];
-    struct fixture f;
-
-    (void)state;
-    start(&f, FORWARD_ECHO);
-    assert_int_equal(port_forward_listen(f.forward, (unsigned)port, &f.err), 0);
-    snprintf(line, sizeof(line), "Forwarding from 127.0.0.1:%d -> 8443\n", port);
-    assert_string_equal(said(&f), line);
-    one = dial(port);
-    two = dial(port);
-    exchange(one, 1 << 20);
-    exchange(two, 10);
-    close(one);
-    close(two);
-    SET(&f, pods, LIST_OF(""));
-    one = dial(port);
-    assert_string_equal(rest(one), "");
-    close(one);
-    UNTIL(strstr(said(&f), "warning: no connection for port"));
-    assert_non_null(strstr(said(&f), "no pod of the Service 'svc' is ready"));
-    stop(&f);
-}
-
-static void a_port_that_is_taken_is_said(void **state)
-{
-    struct fixture f;
-
-    (void)state;
-    start(&f, FORWARD_ECHO);
-    assert_int_equal(port_forward_listen(f.forward, (unsigned)f.server.port, &f.err), -1);
-    assert_non_null(strstr(f.err.msg, "Address already in use"));
-    close(connected(&f));
-    stop(&f);
-}
-
-/* What one waits for is not the others' trouble. */
-static void who_is_not_answered_holds_up_nobody(void **state)
-{
-    int port = free_port(), one, two;
-    struct fixture f;
-    uint64_t begun;
-
-    (void)state;
-    start(&f, FORWARD_ECHO);
-    SET(&f, holds, 1);
-    assert_int_equal(port_forward_listen(f.forward, (unsigned)port, &f.err), 0);
-    one = dial(port);
-    UNTIL(atomic_load(&f.server.held) == 1);
-    two = dial(port);
-    exchange(two, 1000);
-    begun = clock_ms();
-    port_forward_free(f.forward); /* nor is the end held up */
-    f.forward = NULL;
-    assert_true(clock_ms() - begun < 5000);
-    assert_string_equal(rest(one), "");
-    close(one);
-    close(two);
-    stop(&f);
-}
-
-static void so_many_at_once_and_no_more(void **state)
-{
-    int port = free_port(), fds[FORWARD_LISTENER_MOST + 4];
-    struct fixture f;
-
-    (void)state;
-    start(&f, FORWARD_ECHO);
-    SET(&f, holds, COUNT(fds));
-    assert_int_equal(port_forward_listen(f.forward, (unsigned)port, &f.err), 0);
-    for (size_t i = 0; i < COUNT(fds); i++)
-        fds[i] = dial(port);
-    UNTIL(atomic_load(&f.server.held) == FORWARD_LISTENER_MOST);
-    usleep(100 * 1000);
-    assert_int_equal(atomic_load(&f.server.held), FORWARD_LISTENER_MOST);
-    atomic_store(&f.server.go, true);
-    for (size_t i = 0; i < COUNT(fds); i++)
-        exchange(fds[i], 100);
-    for (size_t i = 0; i < COUNT(fds); i++)
-        close(fds[i]);
-    stop(&f);
-}
-
-/* ---- the socket for libcurl ---- */
-
-/* Connects to the abstract socket `name`, by system calls alone: also for a child of many threads. */
-static int dial_abstract(const char *name)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    memcpy(address.sun_path + 1, name, strlen(name));
-    return connect(fd, (struct sockaddr *)&address, len) < 0 ? -1 : fd;
-}
-
-/* What becomes of another user who has found the name in /proc/net/unix: 0 when nothing comes. */
-static int try_as_another(const char *name)
-{
-    struct timeval patience = {.tv_sec = 20};
-    char byte = 'x';
-    int fd;
-
-    if (setuid(65534) < 0 || (fd = dial_abstract(name)) < 0)
-        return 2;
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    (void)send(fd, &byte, 1, MSG_NOSIGNAL);
-    if (recv(fd, &byte, 1, 0) > 0)
-        return 1;
-    return errno == EAGAIN ? 3 : 0;
-}
-
-static void nobody_else_gets_through_the_socket(void **state)
-{
-    struct fixture f;
-    const char *name;
-    int fd, status;
-    pid_t child;
-
-    (void)state;
-    if (geteuid() != 0)
-        SKIP("only root can be somebody else");
-    start(&f, FORWARD_ECHO);
-    name = port_forward_socket(f.forward, &f.err);
-    assert_non_null(name);
-    child = fork();
-    if (child == 0)
-        _exit(try_as_another(name));
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-    assert_int_equal(atomic_load(&f.server.upgrades), 0);
-    fd = dial_abstract(name);
-    assert_true(fd >= 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-    exchange(fd, 1000);
-    close(fd);
-    stop(&f);
-}
-
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
+    const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_go_both_ways),
         cmocka_unit_test(fragments_and_pings_are_taken),
         cmocka_unit_test(it_pings_while_nothing_else_goes_through),
@@ -830,11 +491,6 @@ int main(void)
         cmocka_unit_test(a_refusal_says_what_to_do),
         cmocka_unit_test(a_credential_is_renewed_once),
         cmocka_unit_test(an_api_server_that_is_away_is_said),
-        cmocka_unit_test(others_can_use_it),
-        cmocka_unit_test(a_port_that_is_taken_is_said),
-        cmocka_unit_test(who_is_not_answered_holds_up_nobody),
-        cmocka_unit_test(so_many_at_once_and_no_more),
-        cmocka_unit_test(nobody_else_gets_through_the_socket),
     };
 
     signal(SIGPIPE, SIG_IGN);
