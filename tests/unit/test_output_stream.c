@@ -175,8 +175,6 @@ static int interrupted_open(void)
     struct output *output;
 
     interrupt_open();
-    alarm(0);
-    signal(SIGALRM, SIG_DFL);
     if (fork() == 0) {
         usleep(200000);
         kill(getppid(), SIGINT);
