@@ -21,6 +21,7 @@ static void tell(const struct fetch_result *result, const char *output, double s
                  uint64_t wire, const char *sha256)
 {
     char size[PROGRESS_SIZE], rate[PROGRESS_SIZE], time[PROGRESS_SIZE], came[PROGRESS_SIZE];
+
     say("Download finished successfully: %s, %s in %s (%s/s), %s received", output,
         progress_bytes(result->size, size), progress_duration(seconds, time),
         progress_bytes((uint64_t)((double)result->size / (seconds > 0.001 ? seconds : 0.001)),
@@ -44,6 +45,7 @@ static int run_fetch(struct reach *reach, const struct wanted *wanted, struct ou
                           .retry = reach->options->retry};
     struct fetch_result result;
     bool kept;
+
     if (reach->options->format == OPTION_FORMAT_GZIP && fetch.mode == FETCH_PLAIN)
         say("the server offers volume '%s' as a raw disk only: it is saved as that", progress.what);
     uint64_t begin = clock_ms();
@@ -69,6 +71,7 @@ static int download_volume(struct exports *exports, const struct options *option
     struct wanted wanted = {0};
     struct reach reach;
     int rc = reach_open(&reach, exports, options, err);
+
     if (rc == 0) {
         const char *text = json_text(reach.object, "metadata.uid");
         *uid = text ? strdup(text) : NULL;
@@ -85,6 +88,7 @@ static int download(struct exports *exports, const struct options *options, stru
                     struct download_export *made, struct err *err)
 {
     struct option_source source;
+
     if (options_source(options, &source) && download_make(exports, options, source, made, err))
         return -1;
     return options->manifest ? download_manifests(exports, options, output, err)
@@ -96,6 +100,7 @@ static int download_to(struct exports *exports, const struct options *options,
 {
     struct download_export made = {0};
     int rc = download(exports, options, output, &made, err);
+
     if (rc)
         download_tell_kept(options, &made, exports->cluster->ns);
     else
@@ -108,6 +113,7 @@ static int download_to(struct exports *exports, const struct options *options,
 static int check_output(const struct options *options, const struct output *output, struct err *err)
 {
     struct stat st;
+
     if (options->sha256 && output_in_order(output))
         return err_set(err, ERR_INPUT, "--checksum=sha256 needs a file: %s cannot be read back",
                        output_name(output));
@@ -121,6 +127,7 @@ static int check_output(const struct options *options, const struct output *outp
 static int download_from(struct exports *exports, const struct options *options, struct err *err)
 {
     struct output *output;
+
     if (output_open(options->output ? options->output : "-", &output, err))
         return -1;
     int rc = check_output(options, output, err);

@@ -21,6 +21,7 @@ static const struct choice RAW[] = {
 static const struct choice *choose_format(const struct options *options, const struct json *volume)
 {
     bool raw = options->format == OPTION_FORMAT_RAW;
+
     for (const struct choice *choice = raw ? RAW : GZIP; choice->format; choice++) {
         if ((!choice->several || options->connections > 1) && links_format(volume, choice->format))
             return choice;
@@ -32,6 +33,7 @@ static const struct choice *choose_format(const struct options *options, const s
 static void warn_of_volume(const struct options *options, const struct json *volume)
 {
     const char *name = json_text(volume, "name");
+
     if (options->volume && name && strcmp(options->volume, name) != 0)
         say_warning("there is no volume '%s': the only one, '%s', is taken", options->volume, name);
 }
@@ -47,6 +49,7 @@ static void append_formats(const struct json *volume, struct str *text)
 static int not_offered(const struct options *options, const struct json *volume, struct err *err)
 {
     cleanup_str struct str formats = STR_INIT;
+
     append_formats(volume, &formats);
     return err_set(err, ERR_NOT_FOUND, "volume '%s' is not offered as %s, but as: %s%s",
                    json_text(volume, "name"),
@@ -62,6 +65,7 @@ static int first_choice(struct reach *reach, struct wanted *wanted, const struct
                         struct err *err)
 {
     const char *name = json_text(volume, "name");
+
     if (!name)
         return err_set(err, ERR_NOT_FOUND, "the export's volume has no name");
     warn_of_volume(reach->options, volume);
@@ -76,6 +80,7 @@ int download_choose_volume(struct reach *reach, const struct json *links, struct
 {
     struct wanted *wanted = reach->choose_ctx;
     const struct json *volume;
+
     if (links_volume(links, wanted->volume ? wanted->volume : reach->options->volume, &volume, err))
         return -1;
     if (!wanted->choice && first_choice(reach, wanted, volume, err))
@@ -96,6 +101,7 @@ int download_choose_oci(struct reach *reach, const struct json *links, struct er
     struct wanted *wanted = reach->choose_ctx;
     static const struct choice OCI = {"oci", FETCH_PLAIN, false};
     const char *kind = json_text(reach->object, "spec.source.kind");
+
     if (kind && strcmp(kind, "PersistentVolumeClaim") == 0)
         return err_set(err, ERR_INPUT, "OCI export is not supported for \"%s\" sources", kind);
     wanted->choice = &OCI;

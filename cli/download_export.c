@@ -30,6 +30,7 @@ static int make_snapshot(struct exports *exports, const struct options *options,
 static void drop_snapshot(struct exports *exports, struct download_export *made)
 {
     struct err err;
+
     if (made->snapshot && snapshot_delete(exports->cluster, made->snapshot, &err))
         say_warning("VirtualMachineSnapshot %s is left: %s", made->snapshot, err.msg);
     free(steal_ptr(made->snapshot));
@@ -38,6 +39,7 @@ static void drop_snapshot(struct exports *exports, struct download_export *made)
 static bool same_text(const struct json *object, const char *path, const char *text)
 {
     const char *there = json_text(object, path);
+
     return strcmp(there ? there : "", text ? text : "") == 0;
 }
 
@@ -47,6 +49,7 @@ static int use_existing(struct exports *exports, const struct options *options,
 {
     const struct kube_resource *resource;
     cleanup_json struct json *object = NULL;
+
     if (exports_get(exports, options->name, &resource, &object, err))
         return -1;
     const char *kind = json_text(object, "spec.source.kind"),
@@ -69,6 +72,7 @@ int download_make(struct exports *exports, const struct options *options,
 {
     const struct kube_resource *resource;
     struct err none;
+
     if (options->snapshot_first && exports_get(exports, options->name, &resource, NULL, &none) &&
         make_snapshot(exports, options, &source, made, err))
         return -1;
@@ -84,6 +88,7 @@ int download_clean_up(struct exports *exports, const struct options *options,
                       const struct download_export *made, struct err *err)
 {
     bool was_there;
+
     if (options->manifest || !(options->delete_vme || (made->created && !options->keep_vme)))
         return 0;
     if (exports_delete(exports, options->name, made->uid, &was_there, err))

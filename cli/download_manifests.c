@@ -21,6 +21,7 @@ static struct part SECRET = {"auth-header-secret", "secret's manifest"};
 static int choose(struct reach *reach, const struct json *links, struct err *err)
 {
     const struct part *part = reach->choose_ctx;
+
     reach->source.url = links_manifest(links, part->type);
     if (reach->source.url)
         return 0;
@@ -52,6 +53,7 @@ static enum http_result ask(struct reach *reach, struct http *http, struct str *
                                    .accept = json ? "application/json" : "application/yaml"};
     enum http_result result =
         http_text(http, &reach->source.peer, &request, MANIFEST_MAX, &body, answer, err);
+
     if (result != HTTP_DONE)
         return result;
     if (check_manifest(&body, json, err))
@@ -100,6 +102,7 @@ static int move(const struct str *text, const struct options *options, struct st
                 struct err *err)
 {
     struct json *list = json_parse(str_get(text), text->len, err);
+
     if (!list)
         return err_wrap(err, "the manifest that the server sent");
     for (struct json *item = json_edit_first(json_edit(list, "items")); item;
@@ -127,6 +130,7 @@ int download_manifests(struct exports *exports, const struct options *options,
     struct reach reach;
     cleanup_secret struct str text = STR_INIT; /* the token is in it */
     int rc = reach_open(&reach, exports, options, err);
+
     if (rc == 0)
         rc = fetch_part(&reach, &ALL, &text, err);
     if (rc == 0 && options->include_secret)

@@ -18,6 +18,7 @@ static int wait_until_ready(struct reach *reach, bool must_exist, struct json **
         .wait_for_source = reach->options->wait_for_source,
         .timeout_ms = reach->options->readiness_timeout_ms,
     };
+
     return wait_ready(reach->exports, reach->options->name, &wait, object, err);
 }
 
@@ -25,6 +26,7 @@ static int wait_until_ready(struct reach *reach, bool must_exist, struct json **
 static int use(struct reach *reach, struct json *object, struct err *err)
 {
     struct reach before = *reach;
+
     if (exports_token(reach->exports, object, &reach->token, err)) {
         reach->token = before.token;
         json_free(object);
@@ -49,6 +51,7 @@ static int use(struct reach *reach, struct json *object, struct err *err)
 static bool is_ready(const struct reach *reach, const struct json *object)
 {
     const char *phase = json_text(object, "status.phase");
+
     return phase && strcmp(phase, "Ready") == 0 && links_of(object, reach->side);
 }
 
@@ -57,6 +60,7 @@ static int refresh(struct source *source, struct err *err)
     struct reach *reach = (struct reach *)source; /* its first member */
     const struct kube_resource *resource;
     struct json *object = NULL;
+
     if (exports_get(reach->exports, reach->options->name, &resource, &object, err)) {
         if (err->class != ERR_NOT_FOUND && err->class != ERR_FORBIDDEN)
             err->class = ERR_PEER; /* the API server's trouble is not the download's */
@@ -76,6 +80,7 @@ static int refresh(struct source *source, struct err *err)
 static int open_forward(struct reach *reach, struct err *err)
 {
     const char *service = json_text(reach->object, "status.serviceName");
+
     if (!service)
         return err_set(err, ERR_UNAVAILABLE, "the export names no Service");
     reach->forward = port_forward_new(reach->exports->cluster, service);

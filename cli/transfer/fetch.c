@@ -64,6 +64,7 @@ int fetch_begin(struct fetch_run *run, uint64_t size, struct err *err)
 static uint64_t size_of_disk(struct fetch_run *run)
 {
     const struct source *source = run->fetch->source;
+
     if (run->fetch->mode == FETCH_PLAIN || !source->size_url)
         return HTTP_UNKNOWN;
     struct http_request request = {.url = source->size_url, .head = true};
@@ -85,6 +86,7 @@ static uint64_t size_of_disk(struct fetch_run *run)
 static int verify_size(struct fetch_run *run, struct fetch_result *result, struct err *err)
 {
     uint64_t size = run->state.position, expected = run->expected;
+
     if (expected != HTTP_UNKNOWN && expected != size)
         expected = size_of_disk(run); /* replaced since we asked? */
     result->size_verified = expected != HTTP_UNKNOWN || run->size_came;
@@ -111,6 +113,7 @@ static bool can_use(const struct fetch_run *run, const struct output_state *earl
     bool checked = run->fetch->mode == FETCH_PLAIN || earlier->size != HTTP_UNKNOWN ||
                    run->expected != HTTP_UNKNOWN;
     char what[OUTPUT_WHAT_MAX];
+
     name_it(run, what);
     return strcmp(earlier->what, what) == 0 && earlier->etag[0] && checked;
 }
@@ -120,6 +123,7 @@ static void begin(struct fetch_run *run)
 {
     struct output_state earlier;
     char size[PROGRESS_SIZE];
+
     nothing_yet(run);
     if (!output_earlier(run->fetch->output, &earlier))
         return;
@@ -137,6 +141,7 @@ static void begin(struct fetch_run *run)
 static int fetch_all(struct fetch_run *run, struct fetch_result *result, struct err *err)
 {
     const struct fetch *fetch = run->fetch;
+
     if (run->expected != HTTP_UNKNOWN)
         atomic_store(&fetch->progress->total, run->expected);
     bool done = false;
@@ -158,6 +163,7 @@ static int fetch_all(struct fetch_run *run, struct fetch_result *result, struct 
 static bool keep(struct fetch_run *run, const struct err *why)
 {
     struct err err;
+
     if (run->state.etag[0] == '\0' || run->state.position == 0 || run->changed ||
         why->class == ERR_PRECONDITION || !output_keeps(run->fetch->output))
         return false;
@@ -172,6 +178,7 @@ static bool keep(struct fetch_run *run, const struct err *why)
 int fetch_run(const struct fetch *fetch, struct fetch_result *result, bool *kept, struct err *err)
 {
     struct fetch_run run = {.fetch = fetch, .retry.max = fetch->retry};
+
     *result = (struct fetch_result){0};
     *kept = false;
     run.http = http_new();

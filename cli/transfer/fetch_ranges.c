@@ -50,12 +50,14 @@ struct worker {
 static uint64_t piece_begin(const struct ranges *ranges, size_t index)
 {
     uint64_t begin = ranges->begin + index * (uint64_t)PIECE;
+
     return begin < ranges->run->state.size ? begin : ranges->run->state.size;
 }
 
 static bool take_piece(struct worker *worker)
 {
     struct ranges *ranges = worker->ranges;
+
     pthread_mutex_lock(&ranges->lock);
     bool any = ranges->next < ranges->count;
     if (any)
@@ -70,6 +72,7 @@ static bool take_piece(struct worker *worker)
 static void give_back(struct worker *worker)
 {
     struct ranges *ranges = worker->ranges;
+
     pthread_mutex_lock(&ranges->lock);
     ranges->piece[worker->index] =
         (struct piece){worker->crc, worker->at - piece_begin(ranges, worker->index)};
@@ -82,6 +85,7 @@ static int head(void *ctx, const struct http_answer *answer, struct err *err)
 {
     struct worker *worker = ctx;
     struct fetch_run *run = worker->ranges->run;
+
     if (strcmp(answer->etag, run->state.etag) != 0 || answer->total != run->state.size) {
         pthread_mutex_lock(&worker->ranges->lock);
         run->changed = true;
@@ -98,6 +102,7 @@ static int body(void *ctx, const void *data, size_t len, struct err *err)
     struct worker *worker = ctx;
     struct ranges *ranges = worker->ranges;
     const struct fetch *fetch = ranges->run->fetch;
+
     if (atomic_load(&ranges->stop))
         return err_set(err, ERR_SYSTEM, "another connection failed");
     if (len > worker->end - worker->at)
@@ -123,6 +128,7 @@ struct asked {
 static struct asked ask(struct ranges *ranges)
 {
     const struct source *source = ranges->run->fetch->source;
+
     pthread_mutex_lock(&ranges->failure);
     struct asked asked = {source->peer, strdup(source->url), strdup(source->peer.token),
                           strdup(source->peer.ca)};
@@ -144,6 +150,7 @@ static int fetch_piece(struct worker *worker, struct err *err)
 {
     struct ranges *ranges = worker->ranges;
     struct fetch_run *run = ranges->run;
+
     while (worker->at < worker->end) {
         struct asked asked = ask(ranges);
         struct http_request request = {.url = asked.url,
@@ -181,6 +188,7 @@ static void *work(void *arg)
     struct worker *worker = arg;
     struct ranges *ranges = worker->ranges;
     struct err err;
+
     while (!atomic_load(&ranges->stop) && take_piece(worker)) {
         int rc = fetch_piece(worker, &err);
         give_back(worker);
@@ -201,6 +209,7 @@ static void settle(struct ranges *ranges)
 {
     struct output_state *state = &ranges->run->state;
     bool whole = true;
+
     for (size_t i = 0; i < ranges->count && whole; i++) {
         const struct piece *piece = &ranges->piece[i];
         state->crc = format_crc_join(state->crc, piece->crc, piece->len);
@@ -215,6 +224,7 @@ static int run_workers(struct ranges *ranges, struct err *err)
     unsigned count = ranges->run->fetch->connections;
     pthread_t *thread = calloc(count, sizeof *thread);
     struct worker *worker = calloc(count, sizeof *worker);
+
     if (!thread || !worker)
         abort();
     unsigned started = 0;
@@ -243,6 +253,7 @@ static int run_workers(struct ranges *ranges, struct err *err)
 static int fetch_pieces(struct fetch_run *run, struct err *err)
 {
     struct ranges ranges = {.run = run, .begin = run->state.position};
+
     ranges.count = (size_t)((run->state.size - ranges.begin + PIECE - 1) / PIECE);
     ranges.piece = calloc(ranges.count + 1, sizeof *ranges.piece);
     if (!ranges.piece)
@@ -270,6 +281,7 @@ static int one_byte(void *ctx, const void *data, size_t len, struct err *err)
 static int probe(struct fetch_run *run, struct http_answer *answer, bool *parts, struct err *err)
 {
     struct source *source = run->fetch->source;
+
     for (;;) {
         struct http_request request = {.url = source->url, .range = true, .first = 0, .last = 0};
         struct http_sink sink = {.body = one_byte};

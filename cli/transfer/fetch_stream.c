@@ -53,6 +53,7 @@ static int check_end(const struct fetch_run *run, uint64_t end, struct err *err)
 static int unpacked(void *ctx, uint64_t offset, const void *data, size_t len, struct err *err)
 {
     const struct fetch_run *run = ctx;
+
     return check_end(run, offset + len, err)
                ? -1
                : output_write(run->fetch->output, offset, data, len, err);
@@ -61,6 +62,7 @@ static int unpacked(void *ctx, uint64_t offset, const void *data, size_t len, st
 static int zeros(void *ctx, uint64_t offset, uint64_t len, struct err *err)
 {
     const struct fetch_run *run = ctx;
+
     return check_end(run, offset + len, err) ? -1
                                              : output_zeros(run->fetch->output, offset, len, err);
 }
@@ -68,6 +70,7 @@ static int zeros(void *ctx, uint64_t offset, uint64_t len, struct err *err)
 static int kept(void *ctx, const void *data, size_t len, struct err *err)
 {
     struct fetch_run *run = ctx;
+
     if (output_write(run->fetch->output, run->state.bytes, data, len, err))
         return -1;
     run->state.bytes += len;
@@ -79,6 +82,7 @@ static int plain(struct attempt *attempt, const uint8_t *data, size_t len, struc
 {
     struct output_state *state = &attempt->run->state;
     uint64_t skip = state->position - attempt->at;
+
     attempt->at += len;
     if (skip >= len)
         return 0;
@@ -109,6 +113,7 @@ static int look_at_beginning(struct attempt *attempt, const void *data, size_t l
 {
     struct fetch_run *run = attempt->run;
     size_t more = FETCH_BEGINNING - attempt->seen;
+
     more = len < more ? len : more;
     if (attempt->from == 0) {
         memcpy(run->beginning + attempt->seen, data, more);
@@ -137,6 +142,7 @@ static int begin_gzip(struct attempt *attempt, struct err *err)
         .have = run->state.position,
         .have_crc = run->state.crc,
     };
+
     if (fetch_begin(run, keep ? HTTP_UNKNOWN : run->expected, err))
         return -1;
     attempt->gunzip = gunzip_new(&options, err);
@@ -147,6 +153,7 @@ static int take(void *ctx, const void *data, size_t len, struct err *err)
 {
     struct attempt *attempt = ctx;
     struct progress *progress = attempt->run->fetch->progress;
+
     atomic_fetch_add(&progress->wire, len);
     if (attempt->run->fetch->mode == FETCH_ARCHIVE && !attempt->seen &&
         *(const uint8_t *)data == GZIP_FIRST && begin_gzip(attempt, err))
@@ -175,6 +182,7 @@ static int begin_plain(struct attempt *attempt, const struct http_answer *answer
 {
     struct fetch_run *run = attempt->run;
     uint64_t size = answer->status == 206 ? answer->total : answer->length;
+
     attempt->at = answer->status == 206 ? answer->first : 0;
     if (answer->status == 206 && (answer->first != run->state.position || size == HTTP_UNKNOWN))
         return err_set(err, ERR_PRECONDITION,
@@ -193,6 +201,7 @@ static int begin(void *ctx, const struct http_answer *answer, struct err *err)
 {
     struct attempt *attempt = ctx;
     struct fetch_run *run = attempt->run;
+
     if (run->state.position > 0 && strcmp(answer->etag, run->state.etag) != 0)
         return is_another(run, err);
     if (run->state.position == 0 && answer->status != 200)
@@ -214,6 +223,7 @@ static bool began_at_zero(const struct attempt *attempt)
         attempt->seen > 0 && attempt->alike == attempt->seen && attempt->seen == run->beginning_len;
     bool other =
         size != GUNZIP_SIZE_UNKNOWN && run->state.size != HTTP_UNKNOWN && size != run->state.size;
+
     return attempt->from > 0 && (alike || other);
 }
 
@@ -222,6 +232,7 @@ static int settle(struct attempt *attempt, enum http_result result, struct err *
 {
     struct output_state *state = &attempt->run->state;
     int rc = 0;
+
     attempt->run->crc_came = attempt->gunzip && result == HTTP_DONE;
     if (!attempt->gunzip)
         return 0;
@@ -247,12 +258,14 @@ static int settle(struct attempt *attempt, enum http_result result, struct err *
 static bool is_short(const struct attempt *attempt)
 {
     const struct output_state *state = &attempt->run->state;
+
     return !attempt->gunzip && state->size != HTTP_UNKNOWN && state->position < state->size;
 }
 
 static bool is_all(const struct attempt *attempt)
 {
     const struct output_state *state = &attempt->run->state;
+
     return !attempt->gunzip && attempt->run->begun && state->position > 0 &&
            state->position == state->size;
 }
@@ -264,6 +277,7 @@ static enum http_result try_once(struct fetch_run *run, struct http_answer *answ
     const struct source *source = run->fetch->source;
     cleanup_str struct str url = STR_INIT;
     struct http_request request = {.last = HTTP_UNKNOWN};
+
     str_puts(&url, source->url);
     if (go_on && run->fetch->mode == FETCH_PLAIN) {
         request.range = true;

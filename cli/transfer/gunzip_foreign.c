@@ -49,6 +49,7 @@ int gunzip_foreign_drain(struct gunzip_foreign *f, struct err *err)
     struct gunzip_state *state = f->state;
     size_t len = f->filled;
     uint64_t offset = f->at - len, have = atomic_load(&state->position);
+
     /* What is there already counts once. */
     size_t again = offset >= have ? 0 : have - offset < len ? (size_t)(have - offset) : len;
 

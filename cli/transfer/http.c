@@ -37,6 +37,7 @@ struct http {
 struct http *http_new(void)
 {
     struct http *http = calloc(1, sizeof *http);
+
     if (!http || !(http->easy = curl_easy_init()))
         abort();
     return http;
@@ -81,6 +82,7 @@ static bool tell(struct http *http)
 static size_t take(char *data, size_t size, size_t count, void *ctx)
 {
     struct http *http = ctx;
+
     if (!tell(http))
         return CURL_WRITEFUNC_ERROR;
     if (!is_success(http->answer))
@@ -103,6 +105,7 @@ static int watch(void *ctx, curl_off_t total, curl_off_t now, curl_off_t to_send
 static void add(struct curl_slist **list, const struct str *line)
 {
     struct curl_slist *longer = curl_slist_append(*list, str_get(line));
+
     if (!longer)
         abort();
     *list = longer;
@@ -121,6 +124,7 @@ static struct curl_slist *headers_of(const struct http_peer *peer,
                                      const struct http_request *request)
 {
     struct curl_slist *list = NULL;
+
     add_header(&list, TOKEN_HEADER, peer->token);
     add_header(&list, "Accept", request->accept);
     add_header(&list, "If-Match", request->if_match);
@@ -146,6 +150,7 @@ static struct curl_slist *set_way(struct http *http, const struct http_peer *pee
 {
     struct curl_slist *list = NULL;
     cleanup_str struct str line = STR_INIT;
+
     if (peer->socket) {
         curl_easy_setopt(http->easy, CURLOPT_ABSTRACT_UNIX_SOCKET, peer->socket);
         return NULL;
@@ -164,6 +169,7 @@ static struct curl_slist *set_way(struct http *http, const struct http_peer *pee
 static void set_request(struct http *http, const struct http_request *request, const char *url)
 {
     CURL *easy = http->easy;
+
     curl_easy_reset(easy); /* connections are kept */
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
@@ -188,6 +194,7 @@ static void set_request(struct http *http, const struct http_request *request, c
 static enum http_result broken(struct http *http, CURLcode code)
 {
     const char *why = http->why[0] ? http->why : curl_easy_strerror(code);
+
     if (http->stopped)
         return HTTP_STOPPED;
     if (code == CURLE_ABORTED_BY_CALLBACK) {
@@ -223,6 +230,7 @@ static const struct {
 static enum http_result refused(struct http *http)
 {
     int status = http->answer->status;
+
     err_set(http->err, ERR_PEER, "the server answered with status %d", status);
     for (size_t i = 0; i < sizeof STATUS / sizeof STATUS[0]; i++) {
         if (STATUS[i].status == status)
@@ -243,6 +251,7 @@ static bool same_server(const char *a, const char *b)
                 !curl_url_get(one, CURLUPART_PORT, &first_port, CURLU_DEFAULT_PORT) &&
                 !curl_url_get(two, CURLUPART_PORT, &second_port, CURLU_DEFAULT_PORT) &&
                 strcasecmp(first, second) == 0 && strcmp(first_port, second_port) == 0;
+
     curl_free(first);
     curl_free(second);
     curl_free(first_port);
@@ -321,6 +330,7 @@ struct text {
 static int take_text(void *ctx, const void *data, size_t len, struct err *err)
 {
     struct text *text = ctx;
+
     if (text->body->len + len > text->max)
         return err_set(err, ERR_LIMIT, "the server's answer is longer than %zu bytes", text->max);
     str_append(text->body, data, len);
@@ -333,5 +343,6 @@ enum http_result http_text(struct http *http, const struct http_peer *peer,
 {
     struct text text = {body, max};
     struct http_sink sink = {.body = take_text, .ctx = &text};
+
     return http_get(http, peer, request, &sink, answer, err);
 }

@@ -9,6 +9,7 @@
 const char *http_answer_header(CURL *easy, const char *name)
 {
     struct curl_header *found;
+
     return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &found) == CURLHE_OK ? found->value
                                                                                   : NULL;
 }
@@ -17,6 +18,7 @@ const char *http_answer_header(CURL *easy, const char *name)
 static bool read_number(const char **text, char end, uint64_t *number)
 {
     char *after;
+
     if (**text < '0' || **text > '9')
         return false;
     errno = 0;
@@ -31,6 +33,7 @@ static bool read_number(const char **text, char end, uint64_t *number)
 static void read_range(const char *text, struct http_answer *answer)
 {
     uint64_t first, last, total;
+
     answer->first = answer->total = HTTP_UNKNOWN;
     if (!text || !str_starts(text, "bytes "))
         return;
@@ -46,6 +49,7 @@ static void read_range(const char *text, struct http_answer *answer)
 static void read_etag(const char *text, struct http_answer *answer)
 {
     size_t len = text ? strlen(text) : 0;
+
     if (len >= 2 && len < sizeof answer->etag && text[0] == '"' && text[len - 1] == '"')
         memcpy(answer->etag, text, len + 1);
 }
@@ -54,6 +58,7 @@ void http_answer_read(CURL *easy, struct http_answer *answer)
 {
     long status = 0;
     curl_off_t length = -1;
+
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     char *type = NULL;

@@ -12,6 +12,7 @@
 static void see_alert(const SSL *ssl, int where, int value)
 {
     bool *ended_well = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
     if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
         *ended_well = true;
 }

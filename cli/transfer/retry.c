@@ -28,6 +28,7 @@ static bool may_pass(enum http_result result, int status, bool progress, bool ch
 static uint64_t digest(const char *text)
 {
     uint64_t sum = 1469598103934665603U; /* FNV-1a: equal or not, nothing more */
+
     for (; *text; text++)
         sum = (sum ^ (unsigned char)*text) * 1099511628211U;
     return sum;
@@ -41,6 +42,7 @@ static uint64_t asked_with(const struct source *source)
 static unsigned delay(unsigned failed)
 {
     unsigned ms = failed < 8 ? (unsigned)FIRST_MS << (failed ? failed - 1 : 0) : LAST_MS;
+
     return ms < LAST_MS ? ms : LAST_MS;
 }
 
