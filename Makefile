@@ -41,7 +41,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(patsubst build/%,%,$@))
 HANDLERS := raw gzip dir tar manifest ready index proxy
 HANDLER_SRC := $(HANDLERS:%=fcgi/%.c)
 SHARED_SRC := $(filter-out $(HANDLER_SRC),$(wildcard fcgi/*.c fcgi/stream/*.c)) $(wildcard lib/base/*.c)
-POD_SRC := $(wildcard lighttpd/*.c)
+POD_SRC := $(filter-out lighttpd/probe.c,$(wildcard lighttpd/*.c))
 # What speaks Kubernetes; the handlers never do.
 KUBE_SRC := $(wildcard lib/kube/*.c)
 CONTROLLER_SRC := $(filter-out controller/main.c,$(wildcard controller/*.c))
@@ -60,7 +60,7 @@ CONTROLLER := $(B)/libcontroller.a $(B)/libkube.a $(EXPORT)
 CLI := $(B)/libcli.a $(B)/libkube.a $(EXPORT)
 PARTS := $(B)/libcli.a $(CONTROLLER) $(B)/libpod.a $(SHARED)
 # What the image has. The client is not in it.
-SERVERS := $(HANDLERS:%=$(B)/fcgi/%) $(B)/lighttpd/pod $(B)/controller/vmexport-controller
+SERVERS := $(HANDLERS:%=$(B)/fcgi/%) $(B)/lighttpd/pod $(B)/lighttpd/probe $(B)/controller/vmexport-controller
 CLIENT := $(B)/cli/vmexport
 PROGRAMS := $(SERVERS) $(CLIENT)
 UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
@@ -123,6 +123,10 @@ $(B)/fcgi/proxy: $(B)/fcgi/proxy.o $(EXPORT) $(SHARED)
 $(B)/lighttpd/pod: $(B)/lighttpd/pod.o $(B)/libpod.a $(SHARED)
 	$(call say,LD)
 	$(LINK) -lssl $(LDLIBS)
+
+$(B)/lighttpd/probe: $(B)/lighttpd/probe.o $(SHARED)
+	$(call say,LD)
+	$(LINK) -lcurl $(LDLIBS)
 
 $(CLIENT): $(B)/cli/main.o $(CLI) $(SHARED)
 	$(call say,LD)

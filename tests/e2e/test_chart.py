@@ -5,9 +5,10 @@ import json
 import shutil
 
 import e2e
-from e2e import NAMESPACE, alone, check, equal, eventually, product, sha256, uid
+from e2e import NAMESPACE, Failed, alone, check, equal, eventually, product, sha256, uid
 
 KINDS = ("all", "secrets", "configmaps", "serviceaccounts", "roles", "rolebindings", "leases", "networkpolicies", "poddisruptionbudgets", "ingresses")
+TESTS = "app.kubernetes.io/component=test"
 CLUSTER_KINDS = ("clusterroles", "clusterrolebindings", "customresourcedefinitions")
 OF_EVERY_NAMESPACE = {"configmaps/kube-root-ca.crt", "serviceaccounts/default"}
 
@@ -65,6 +66,24 @@ def test_an_upgrade_and_a_rollback_leave_exports_alone(w, node, tmp):
     works(w, tmp, image)
     product.install(node)
     equal(uid(w.pod()), pod, "the pod of the export")
+
+
+@alone
+def test_helm_test_says_whether_it_works(node):
+    for major in (3, 4):
+        said = product.helm(node, "test", product.RELEASE, "--timeout", "1m", major=major)
+        equal(said.count("Phase:          Succeeded"), 2, said)
+    equal(names(node, "pods", "--namespace", NAMESPACE, "--selector", TESTS), set(), "pods that are left of it")
+    node.kubectl("delete", "service", "vmexport-proxy", "--namespace", NAMESPACE)
+    try:
+        product.helm(node, "test", product.RELEASE, "--timeout", "1m")
+        check(False, "it succeeds without the Service")
+    except Failed as e:
+        check("vmexport-test-proxy" in str(e), e)
+    said = node.kubectl("logs", "vmexport-test-proxy", "--namespace", NAMESPACE)
+    check(said.startswith(f"probe: https://vmexport-proxy.{NAMESPACE}.svc/healthz does not answer: "), said)
+    node.kubectl("delete", "pods", "--namespace", NAMESPACE, "--selector", TESTS)
+    product.install(node)
 
 
 @alone

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import subprocess
+import urllib.parse
 
 import chart
 from chart import BUILD, CASES, CHART, REPO, Skip, check, equal, main, one, pick
@@ -13,6 +14,11 @@ from chart import BUILD, CASES, CHART, REPO, Skip, check, equal, main, one, pick
 GROUP, BESIDE = "export.kubevirt.io", "export.vmexport.io"
 CONTROLLER = BUILD + "/controller/vmexport-controller"
 RESTRICTED_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret", "name"}
+
+
+# Who can reach the proxy could fill its port and have it killed by a liveness probe; a test ends by itself.
+PROBES = {"vmexport-controller": ("startupProbe", "readinessProbe", "livenessProbe"), "vmexport-proxy": ("startupProbe", "readinessProbe"),
+          "vmexport-test-controller": (), "vmexport-test-proxy": ()}
 
 
 def all_renders():
@@ -30,6 +36,9 @@ def workloads():
 def pods():
     for where, objects, o in workloads():
         yield where, objects, o["spec"]["template"]
+    for case, objects in all_renders():
+        for o in pick(objects, "Pod"):
+            yield f"{case}, {o['metadata']['name']}", objects, o
 
 
 def containers():
@@ -64,12 +73,12 @@ def test_pods_are_restricted():
         check(context["runAsNonRoot"] is True and context["seccompProfile"] == {"type": "RuntimeDefault"}, f"{where}: {context}")
         # What OpenShift gives out, each namespace's own.
         check(not {"runAsUser", "runAsGroup", "fsGroup"} & set(context), f"{where}: a fixed user")
-        for volume in spec["volumes"]:
+        for volume in spec.get("volumes", []):
             check(set(volume) <= RESTRICTED_VOLUMES, f"{where}: {volume}")
         check(spec["enableServiceLinks"] is False and spec["automountServiceAccountToken"] is False, where)
     for where, _, container in containers():
         equal(container["securityContext"], {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}, where)
-        check(all(m["readOnly"] or m["name"] == "run" for m in ({"readOnly": False, **m} for m in container["volumeMounts"])), f"{where}: a mount for writing")
+        check(all(m["readOnly"] or m["name"] == "run" for m in ({"readOnly": False, **m} for m in container.get("volumeMounts", []))), f"{where}: a mount for writing")
 
 
 def test_pods_say_what_they_need():
@@ -77,8 +86,7 @@ def test_pods_say_what_they_need():
         check(container["resources"]["requests"].keys() >= {"cpu", "memory"} and "memory" in container["resources"]["limits"], where)
         image = container["image"]
         check(("@sha256:" in image or ":" in image.rpartition("/")[2]) and not image.endswith(":latest"), f"{where}: {image}")
-        # Who can reach the proxy could fill its port and have it killed by a liveness probe.
-        probes = ("startupProbe", "readinessProbe") + (() if where.endswith("vmexport-proxy") else ("livenessProbe",))
+        probes = PROBES[where.rpartition(", ")[2]]
         equal({name for name in container if name.endswith("Probe")}, set(probes), where)
         for probe in probes:
             check(container[probe]["httpGet"]["port"] in {p["name"] for p in container["ports"]}, f"{where}: {probe}")
@@ -86,7 +94,7 @@ def test_pods_say_what_they_need():
 
 def test_only_the_controller_has_a_token():
     for where, spec, _ in containers():
-        tokens = [s for v in spec["volumes"] for s in v.get("projected", {}).get("sources", []) if "serviceAccountToken" in s]
+        tokens = [s for v in spec.get("volumes", []) for s in v.get("projected", {}).get("sources", []) if "serviceAccountToken" in s]
         equal(len(tokens), int(where.endswith("vmexport-controller")), f"{where}: tokens")
     for case, objects in all_renders():
         for account in pick(objects, "ServiceAccount"):
@@ -99,9 +107,9 @@ def test_what_a_pod_mounts_is_there():
     """Volumes have mounts and mounts have volumes; ConfigMaps are the chart's, the controller's or the cluster's."""
     known = {"vmexport-controller", "vmexport-ca", "kube-root-ca.crt"}
     for where, spec, container in containers():
-        equal({m["name"] for m in container["volumeMounts"]}, {v["name"] for v in spec["volumes"]}, where)
-        names = {v["configMap"]["name"] for v in spec["volumes"] if "configMap" in v}
-        names |= {s["configMap"]["name"] for v in spec["volumes"] for s in v.get("projected", {}).get("sources", []) if "configMap" in s}
+        equal({m["name"] for m in container.get("volumeMounts", [])}, {v["name"] for v in spec.get("volumes", [])}, where)
+        names = {v["configMap"]["name"] for v in spec.get("volumes", []) if "configMap" in v}
+        names |= {s["configMap"]["name"] for v in spec.get("volumes", []) for s in v.get("projected", {}).get("sources", []) if "configMap" in s}
         check(names <= known, f"{where}: {names - known}")
 
 
@@ -199,6 +207,33 @@ def test_network_policies_open_what_is_served():
     for name in ("vmexport-controller", "vmexport-proxy"):
         ports = {p["port"] for rule in one(chart.render("ha"), "NetworkPolicy", name)["spec"]["egress"] for p in rule["ports"]}
         check(53 in ports, f"{name} cannot ask for names")
+
+
+def test_helm_test_asks_what_is_there():
+    """Services by their names and ports, through the network policies, and with the CA that signs."""
+    asked = {}
+    for case, objects in all_renders():
+        asked[case] = set()
+        for o in pick(objects, "Pod"):
+            [container] = o["spec"]["containers"]
+            _, _, address, *ca = container["command"]
+            url = urllib.parse.urlsplit(address)
+            service = one(objects, "Service", url.hostname.partition(".")[0])
+            check(url.hostname in (service["metadata"]["name"], f"{service['metadata']['name']}.{chart.NAMESPACE}.svc"), f"{case}: {url}")
+            [port] = [p for p in service["spec"]["ports"] if p["port"] == (url.port or 443)]
+            [workload] = selected(objects, service["spec"]["selector"])
+            [served] = workload["spec"]["template"]["spec"]["containers"]
+            probe = served["readinessProbe"]["httpGet"]
+            equal((probe["port"], probe["path"], probe.get("scheme", "HTTP").lower()), (port["targetPort"], url.path, url.scheme), case)
+            equal(ca, [f"{m['mountPath']}/ca.pem" for m in container.get("volumeMounts", [])], case)
+            for policy in pick(objects, "NetworkPolicy", workload["metadata"]["name"]):
+                number = {p["name"]: p["containerPort"] for p in served["ports"]}[port["targetPort"]]
+                pod = {"podSelector": {"matchLabels": {key: o["metadata"]["labels"][key] for key in policy["spec"]["podSelector"]["matchLabels"]}}}
+                check(any(number in [p["port"] for p in rule["ports"]] and pod in rule.get("from", [pod]) for rule in policy["spec"]["ingress"]), f"{case}: {number}")
+            asked[case].add(workload["metadata"]["name"])
+    both = {"vmexport-controller", "vmexport-proxy"}
+    equal({case: both - found for case, found in asked.items() if found != both},
+          {case: {"vmexport-proxy"} for case in ("minimal", "direct", "ha", "openshift")}, "what is not asked: there is none, or its certificate is another's")
 
 
 def test_metrics_are_not_outside():

@@ -190,7 +190,7 @@ def test_every_library_is_there_and_none_is_idle():
 def test_every_program_is_there_and_stripped():
     makefile = read(REPO + "/Makefile").decode()
     handlers = re.search(r"^HANDLERS := (.*)$", makefile, re.M)[1].split()
-    for name in handlers + ["pod", "vmexport-controller"]:
+    for name in handlers + ["pod", "probe", "vmexport-controller"]:
         check(f"{PROGRAMS}/{name}" in files(), f"{name} is in the image")
     for path in elf_files():
         text = subprocess.run(["readelf", "--sections", "--notes", "--wide", path], check=True, capture_output=True, text=True).stdout

@@ -243,6 +243,27 @@ spec:
       protocol: TCP
 {{- end }}
 
+{{/* Of a pod of `helm test`: (list $ "vmexport-test-proxy"). One that has failed stays, for its log. */}}
+{{- define "vmexport.testMetadata" -}}
+{{- include "vmexport.metadata" (list (index . 0) (index . 1) "test") }}
+annotations:
+  helm.sh/hook: test
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{/* A container of it, without name and mounts: (list $ URL), or with the file of the CA that vouches for it (... FILE). */}}
+{{- define "vmexport.probe" -}}
+{{- $root := index . 0 -}}
+image: {{ include "vmexport.image" $root | quote }}
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+command: {{ toJson (concat (list "/usr/libexec/vmexport/probe" "30") (rest .)) }}
+resources:
+  requests: {cpu: 10m, memory: 16Mi}
+  limits: {memory: 64Mi}
+securityContext:
+  {{- include "vmexport.containerSecurity" $root | nindent 2 }}
+{{- end }}
+
 {{- define "vmexport.hasPrometheus" -}}
 {{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}yes{{ end -}}
 {{- end }}
