@@ -379,16 +379,17 @@ static void finish(struct daemon *daemon)
 
     workers_stop(daemon->workers);
     inspector_stop(daemon->inspector);
-    if (daemon->lease)
-        kube_lease_stop(daemon->lease);
-    if (daemon->events)
-        kube_events_stop(daemon->events);
-    health_stop(daemon->health);
     pthread_mutex_lock(&daemon->lock);
     keeper = daemon->keeper;
     daemon->keeper = NULL;
     pthread_mutex_unlock(&daemon->lock);
     surroundings_stop(keeper);
+    /* From here on another replica may lead: what writes for the leader has ended. */
+    if (daemon->lease)
+        kube_lease_stop(daemon->lease);
+    health_stop(daemon->health); /* it tells numbers of all that follows */
+    if (daemon->events)
+        kube_events_stop(daemon->events);
     watches_stop(daemon->watches);
     if (daemon->gap_conn)
         kube_conn_free(daemon->gap_conn);

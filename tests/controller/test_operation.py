@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon: its flags, its log, /healthz, /readyz and /metrics, SIGTERM, and two replicas with one leader. Each test starts
 the controllers that it needs."""
+import contextlib
+import http.client
 import json
 import subprocess
+import threading
 import time
 
 import fixture
@@ -49,6 +52,27 @@ def test_sigterm_while_it_starts(plane):
         c = Controller(plane, wait=None)
         time.sleep(delay)
         check(c.stop() in (0, -15), "exit code")
+
+
+@alone
+def test_metrics_may_be_asked_for_while_it_ends(plane):
+    """Then they are numbers of what ends beside them: a sanitizer tells when it has gone already."""
+    for _ in range(3):
+        c, over = Controller(plane, flags=LEASE), threading.Event()
+        works(plane).close()                    # there are events to be sent
+        def ask(c=c, over=over):
+            while not over.is_set():
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    c.get("/metrics")
+        askers = [threading.Thread(target=ask) for _ in range(4)]
+        for asker in askers:
+            asker.start()
+        try:
+            equal(c.stop(), 0)
+        finally:
+            over.set()
+            for asker in askers:
+                asker.join()
 
 
 @alone
