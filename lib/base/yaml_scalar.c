@@ -86,6 +86,18 @@ static bool is_float(const char *p)
     return !*p;
 }
 
+/* Beyond what a double holds, an integer keeps its digits as it does in JSON (json.h): if they are JSON's. */
+static enum yaml_meaning put_digits(const char *text, struct str *out)
+{
+    const char *digits = text + (*text == '-');
+
+    if (*digits < '1' || *digits > '9' || digits[strspn(digits, "0123456789")] ||
+        strlen(digits) > JSON_DIGITS_MAX)
+        return YAML_TOO_BIG;
+    str_puts(out, text);
+    return YAML_VALUE;
+}
+
 static enum yaml_meaning put_number(double value, struct str *out)
 {
     cleanup_json struct json *number = json_new_number(value);
@@ -107,7 +119,7 @@ static enum yaml_meaning resolve_number(const char *text, struct str *out)
             bare[len++] = *p;
     bare[*text == '.' ? strlen(text) : len] = '\0';
     if (read_integer(bare, &value))
-        return fabs(value) > integer_max ? YAML_TOO_BIG : put_number(value, out);
+        return fabs(value) > integer_max ? put_digits(bare, out) : put_number(value, out);
     if (is_float(bare) && isfinite(value = strtod(bare, NULL)))
         return put_number(value, out);
     return YAML_TEXT;

@@ -10,7 +10,7 @@
 enum yaml_meaning {
     YAML_TEXT,    /* itself */
     YAML_VALUE,   /* null, a boolean or a number */
-    YAML_TOO_BIG, /* a number that a double cannot hold */
+    YAML_TOO_BIG, /* a number that neither a double holds nor JSON's digits */
     YAML_NO_JSON, /* a number that JSON does not have */
 };
 

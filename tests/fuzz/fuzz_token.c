@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two lines, the header and the query; the rest is the token file. */
+#include "base/token_rule.h"
 #include "fuzz.h"
 #include "token.h"
-#include "base/token_rule.h"
 
 #include <stdio.h>
 #include <sys/mman.h>

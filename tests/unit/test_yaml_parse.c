@@ -26,6 +26,9 @@ static const struct good {
     {"[0, -0, +7, 12, -12, 1_000]", "[0,0,7,12,-12,1000]"},
     {"[0x1F, 0o17, 017, 0b101, -0x10, -0b11]", "[31,15,15,5,-16,-3]"},
     {"9007199254740991", "9007199254740991"},
+    {"9007199254740993", "9007199254740993"},
+    {"-9_007_199_254_740_993", "-9007199254740993"},
+    {"18446744073709551615", "18446744073709551615"},
     {"[08, 0x, 0b2, 0o8, +, -, 1__, _1]", "[8,\"0x\",\"0b2\",\"0o8\",\"+\",\"-\",1,\"_1\"]"},
     /* floats */
     {"[1.5, .5, 1., 1e3, 1E-3, -1.5e+3, 0.5]", "[1.5,0.5,1,1000,0.001,-1500,0.5]"},
@@ -95,7 +98,7 @@ static const struct bad {
     {"a: b\n---\nc: d\n", "line 2, column 1: another document begins; only one may be here"},
     {"a: *x\n", "line 1, column 4: the alias '*x' has no anchor before it"},
     {"a: &x [1, *x]\n", "line 1, column 11: the alias '*x' stands within its own anchor"},
-    {"a: 9007199254740993\n",
+    {"a: 900719925474099312345\n",
      "line 1, column 4: a number too big to be kept exactly; is it a text, quote it"},
     {"a: 0xffffffffffffffff\n",
      "line 1, column 4: a number too big to be kept exactly; is it a text, quote it"},
