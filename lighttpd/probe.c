@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SECONDS_MAX = 3600, ASK_SECONDS = 10, PAUSE_MS = 500, USAGE = 2 };
+enum { SECONDS_MAX = 3600, ASK_MS = 10 * 1000, PAUSE_MS = 500, USAGE = 2 };
 
 static size_t discard(char *data, size_t size, size_t count, void *ctx)
 {
@@ -21,9 +21,11 @@ static size_t discard(char *data, size_t size, size_t count, void *ctx)
     return size * count;
 }
 
-/* One answer's status; 0 when there was none, and `why` says why. */
-static long ask(const char *url, const char *ca_file, char why[static CURL_ERROR_SIZE])
+/* One answer's status; 0 when there was none until then, and `why` says why. */
+static long ask(const char *url, const char *ca_file, uint64_t until,
+                char why[static CURL_ERROR_SIZE])
 {
+    uint64_t now = clock_ms(), left = until > now ? until - now : 1;
     CURL *easy = curl_easy_init();
     long status = 0;
     CURLcode rc;
@@ -34,7 +36,7 @@ static long ask(const char *url, const char *ca_file, char why[static CURL_ERROR
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not from the environment */
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)ASK_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left < ASK_MS ? (long)left : ASK_MS);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
@@ -67,7 +69,7 @@ int main(int argc, char **argv)
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
     until = clock_ms() + seconds * 1000;
-    while ((status = ask(url, ca_file, why)) != 200 && clock_ms() + PAUSE_MS < until)
+    while ((status = ask(url, ca_file, until, why)) != 200 && clock_ms() + PAUSE_MS < until)
         usleep(PAUSE_MS * 1000);
     curl_global_cleanup();
     if (status == 200) {

@@ -80,10 +80,11 @@ def test_helm_test_says_whether_it_works(node):
         check(False, "it succeeds without the Service")
     except Failed as e:
         check("vmexport-test-proxy" in str(e), e)
-    said = node.kubectl("logs", "vmexport-test-proxy", "--namespace", NAMESPACE)
-    check(said.startswith(f"probe: https://vmexport-proxy.{NAMESPACE}.svc/healthz does not answer: "), said)
-    node.kubectl("delete", "pods", "--namespace", NAMESPACE, "--selector", TESTS)
-    product.install(node)
+        said = node.kubectl("logs", "vmexport-test-proxy", "--namespace", NAMESPACE)
+        check(said.startswith(f"probe: https://vmexport-proxy.{NAMESPACE}.svc/healthz does not answer: "), said)
+    finally:
+        node.kubectl("delete", "pods", "--namespace", NAMESPACE, "--selector", TESTS)
+        product.install(node)
 
 
 @alone

@@ -105,7 +105,7 @@ def test_only_the_controller_has_a_token():
 
 def test_what_a_pod_mounts_is_there():
     """Volumes have mounts and mounts have volumes; ConfigMaps are the chart's, the controller's or the cluster's."""
-    known = {"vmexport-controller", "vmexport-ca", "kube-root-ca.crt"}
+    known = {"vmexport-controller", "vmexport-ca", "kube-root-ca.crt", "openshift-service-ca.crt"}
     for where, spec, container in containers():
         equal({m["name"] for m in container.get("volumeMounts", [])}, {v["name"] for v in spec.get("volumes", [])}, where)
         names = {v["configMap"]["name"] for v in spec.get("volumes", []) if "configMap" in v}
@@ -178,6 +178,8 @@ def test_selectors_find_one_workload_each():
             equal(selected(objects, o["spec"]["selector"]["matchLabels"]), [o], f"{case}: Deployment")
         for kind, where in (("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")):
             for o in pick(objects, kind):
+                if o["metadata"]["labels"]["app.kubernetes.io/component"] == "test":
+                    continue
                 equal([d["metadata"]["name"] for d in selected(objects, o["spec"][where]["matchLabels"])], [o["metadata"]["name"]], f"{case}: {kind}")
         for service in pick(objects, "Service"):
             [workload] = selected(objects, service["spec"]["selector"])
@@ -198,6 +200,9 @@ def test_network_policies_open_what_is_served():
     for case, objects in all_renders():
         for policy in pick(objects, "NetworkPolicy"):
             equal(policy["spec"]["policyTypes"], ["Ingress", "Egress"], case)
+            if policy["metadata"]["name"] == "vmexport-test":
+                equal(policy["spec"]["ingress"], [], case)
+                continue
             container = one(objects, "Deployment", policy["metadata"]["name"])["spec"]["template"]["spec"]["containers"][0]
             served = {p["containerPort"]: p["name"] for p in container["ports"]}
             for rule in policy["spec"]["ingress"]:
@@ -225,15 +230,24 @@ def test_helm_test_asks_what_is_there():
             [served] = workload["spec"]["template"]["spec"]["containers"]
             probe = served["readinessProbe"]["httpGet"]
             equal((probe["port"], probe["path"], probe.get("scheme", "HTTP").lower()), (port["targetPort"], url.path, url.scheme), case)
-            equal(ca, [f"{m['mountPath']}/ca.pem" for m in container.get("volumeMounts", [])], case)
-            for policy in pick(objects, "NetworkPolicy", workload["metadata"]["name"]):
-                number = {p["name"]: p["containerPort"] for p in served["ports"]}[port["targetPort"]]
-                pod = {"podSelector": {"matchLabels": {key: o["metadata"]["labels"][key] for key in policy["spec"]["podSelector"]["matchLabels"]}}}
-                check(any(number in [p["port"] for p in rule["ports"]] and pod in rule.get("from", [pod]) for rule in policy["spec"]["ingress"]), f"{case}: {number}")
+            signer = ("openshift-service-ca.crt", "service-ca.crt") if case == "openshift" else ("vmexport-ca", "ca.pem")
+            equal([v["configMap"]["name"] for v in o["spec"].get("volumes", [])], [signer[0]] if url.scheme == "https" else [], case)
+            equal(ca, [f"{m['mountPath']}/{signer[1]}" for m in container.get("volumeMounts", [])], case)
+            number = {p["name"]: p["containerPort"] for p in served["ports"]}[port["targetPort"]]
+            policies = {p["metadata"]["name"]: p["spec"] for p in pick(objects, "NetworkPolicy")}
+            if policies:
+                this, that = policies["vmexport-test"], policies[workload["metadata"]["name"]]
+                check(this["podSelector"]["matchLabels"].items() <= o["metadata"]["labels"].items(), f"{case}: selects no test")
+                check(opens(this["egress"], "to", that, number) and opens(that["ingress"], "from", this, number), f"{case}: {number} is closed")
             asked[case].add(workload["metadata"]["name"])
     both = {"vmexport-controller", "vmexport-proxy"}
     equal({case: both - found for case, found in asked.items() if found != both},
-          {case: {"vmexport-proxy"} for case in ("minimal", "direct", "ha", "openshift")}, "what is not asked: there is none, or its certificate is another's")
+          {case: {"vmexport-proxy"} for case in ("minimal", "direct", "ha")}, "what is not asked: there is none, or its certificate is a user's")
+
+
+def opens(rules, way, other, port):
+    """Whether one of the rules lets the other policy's pods through to or from that port."""
+    return any(port in [p["port"] for p in rule["ports"]] and (way not in rule or {"podSelector": other["podSelector"]} in rule[way]) for rule in rules)
 
 
 def test_metrics_are_not_outside():

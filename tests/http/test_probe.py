@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What `helm test` asks with: the program probe."""
+import socket
 import subprocess
 import threading
 import time
@@ -46,6 +47,13 @@ def test_a_name_that_is_not_in_the_certificate_is_a_failure(pod):
 
 def test_nobody_there_is_a_failure():
     refuses("does not answer", f"http://127.0.0.1:{harness.free_port()}/readyz")
+
+
+def test_no_answer_is_not_waited_for_any_longer():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        refuses("does not answer", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        check(time.monotonic() - start < 4 * SLOW, f"{time.monotonic() - start:.1f} s instead of one")
 
 
 def test_who_comes_late_is_waited_for():

@@ -243,12 +243,19 @@ spec:
       protocol: TCP
 {{- end }}
 
-{{/* Of a pod of `helm test`: (list $ "vmexport-test-proxy"). One that has failed stays, for its log. */}}
+{{/*
+Of a pod of `helm test`: (list $ "vmexport-test-proxy"). One that has failed stays, and Helm shows its log. The controller's labels
+and annotations are there for those that keep sidecars away, with which a pod would not end.
+*/}}
 {{- define "vmexport.testMetadata" -}}
-{{- include "vmexport.metadata" (list (index . 0) (index . 1) "test") }}
+{{- $root := index . 0 -}}
+{{- $own := dict
+    "helm.sh/hook" "test"
+    "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded"
+    "helm.sh/hook-output-log-policy" "hook-failed" -}}
+{{- include "vmexport.metadata" (list $root (index . 1) "test" $root.Values.controller.podLabels) }}
 annotations:
-  helm.sh/hook: test
-  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+  {{- toYaml (merge $own ($root.Values.controller.podAnnotations | default dict)) | nindent 2 }}
 {{- end }}
 
 {{/* A container of it, without name and mounts: (list $ URL), or with the file of the CA that vouches for it (... FILE). */}}
