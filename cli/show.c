@@ -27,7 +27,6 @@ void show_source(const struct json *object, bool length, struct str *out)
 {
     static const struct {
         const char *kind, *brief;
-
     } kinds[] = {
         {"PersistentVolumeClaim", "pvc"},
         {"VirtualMachine", "vm"},

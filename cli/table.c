@@ -72,7 +72,6 @@ void table_age(time_t seconds, struct str *out)
 {
     static const struct {
         time_t from, unit;
-
         char letter;
     } units[] = {{48 * 3600, 24 * 3600, 'd'}, {3 * 3600, 3600, 'h'}, {120, 60, 'm'}, {0, 1, 's'}};
     size_t i = 0;

@@ -93,7 +93,6 @@ void exports_random_token(struct str *out)
 {
     static const char characters[] =
         "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
     enum { CHARACTERS = sizeof(characters) - 1, FAIR = 256 - 256 % CHARACTERS };
 
     for (int count = 0; count < EXPORTS_TOKEN_LENGTH;) {

@@ -57,7 +57,6 @@ static int check_machine(struct cluster *cluster, const char *vm, struct err *er
 static char *make_name(const char *name)
 {
     static const char characters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-
     enum { RANDOM = 5, ROOM = NAME_SUBDOMAIN_MAX - 1 - RANDOM };
     size_t len = strlen(name) < ROOM ? strlen(name) : ROOM;
     struct str out = STR_INIT;

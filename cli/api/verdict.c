@@ -97,7 +97,6 @@ const char *verdict_remedy(const struct json *object, const char *reason)
 {
     static const struct {
         const char *reason, *kind, *remedy;
-
     } rows[] = {
         {"InUse", "VirtualMachine",
          "stop the VirtualMachine, or download with --snapshot-first, which exports a snapshot of "

@@ -116,7 +116,6 @@ static int check_create(const struct options *options, struct err *err)
 static int check_pairs(const struct options *options, struct err *err)
 {
     const bool oci = options->format == OPTION_FORMAT_OCI;
-
     const struct {
         bool both;
         const char *flag, *with;
@@ -145,7 +144,6 @@ static int check_pairs(const struct options *options, struct err *err)
 static void warn_of_idle(const struct options *options)
 {
     const bool makes = has_source(options);
-
     const struct {
         bool idle;
         const char *flag, *without;

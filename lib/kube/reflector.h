@@ -32,7 +32,8 @@ struct kube_reflector_config {
 struct kube_reflector *kube_reflector_start(const struct kube_reflector_config *config,
                                             struct err *err);
 /* Ends its thread, whatever it is in. It can still be asked: what one reflector's thread is told may
- * lead to a question to another, so several that do are all stopped before the first is freed. */
+ * lead to a question to another, so several that do are all stopped before the first is freed. Not
+ * NULL. */
 void kube_reflector_stop(struct kube_reflector *reflector);
 /* Of one that is stopped, or NULL. */
 void kube_reflector_free(struct kube_reflector *reflector);

@@ -13,6 +13,7 @@ there for a while, and counts what passes. It sees TLS from outside, so its byte
 What a connection had passed on before it was cut has arrived: the end is a FIN (a RST as well arrives behind the data, but
 takes with it what waits to be sent).
 """
+import contextlib
 import socket
 import threading
 
@@ -88,8 +89,11 @@ class Cutter:
 
     def taken(self):
         """Held, and the client has read all that was passed on."""
+        ours = set()
         with self.changed:
-            ours = {client.getpeername()[1] for client, _ in self.open}
+            for client, _ in self.open:
+                with contextlib.suppress(OSError):          # it has left
+                    ours.add(client.getpeername()[1])
         with open("/proc/net/tcp", encoding="ascii") as f:
             sockets = [line.split() for line in f.readlines()[1:]]
         waiting = sum(int(s[4].split(":")[1], 16) for s in sockets if int(s[1].split(":")[1], 16) in ours and int(s[2].split(":")[1], 16) == self.port)

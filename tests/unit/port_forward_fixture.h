@@ -9,10 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 
-#include <sys/eventfd.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-
 #define SERVICE_OF(target) \
     "{\"kind\":\"Service\",\"metadata\":{\"name\":\"svc\"},\"spec\":{\"selector\":{\"app\":\"a " \
     "b\"," \
