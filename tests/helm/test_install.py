@@ -45,6 +45,7 @@ def make_plane(fixtures):
     plane = fixtures.stack.enter_context(ControlPlane(fixtures.tmp + "/plane", manager=False, crds=files))
     for name in (NAME, chart.NAMESPACE):
         plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        plane.request("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})       # a controller-manager's work
     return plane
 
 
@@ -136,11 +137,12 @@ def test_the_api_server_takes_each_case(plane, tmp):
 def test_pods_are_admitted_where_only_restricted_ones_are(plane):
     space = "restricted"
     plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": space, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
-    for account in ("vmexport-controller", "vmexport-proxy", "exporter"):
+    for account in ("vmexport-controller", "vmexport-proxy", "exporter", "default"):
         plane.request("POST", f"/api/v1/namespaces/{space}/serviceaccounts", {"metadata": {"name": account}})
     for case in CASES:
-        for workload in chart.pick(chart.render(case), "Deployment"):
-            template = workload["spec"]["template"]
+        objects = chart.render(case)
+        for workload in chart.pick(objects, "Deployment") + chart.pick(objects, "Pod"):
+            template = workload["spec"].get("template", workload)
             pod = {"metadata": {"name": workload["metadata"]["name"], "labels": template["metadata"]["labels"]}, "spec": template["spec"]}
             status, answer = plane.request("POST", f"/api/v1/namespaces/{space}/pods?dryRun=All&fieldValidation=Strict", pod)
             equal(status, 201, f"{case}: {answer.get('message')}")
