@@ -23,8 +23,8 @@ struct surroundings_keeper {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool dirty, leads, stops; /* below the lock */
-    atomic_bool ready;
-    time_t since; /* this replica has known the bundle from then on */
+    atomic_bool ready;        /* the cache has a CA */
+    time_t since;             /* this replica has known the bundle from then on */
     /* The last that was logged of each, NULL for none since all was well. */
     char *said_of_ca, *said_of_way_in, *said_of_proxy;
 };
@@ -152,7 +152,6 @@ static int load_ca(struct surroundings_keeper *keeper, struct surroundings *arou
     if (before)
         authority_free(before);
     free(before);
-    atomic_store(&keeper->ready, true);
     return 0;
 }
 
@@ -216,6 +215,7 @@ static time_t look(struct surroundings_keeper *keeper, bool leads)
     struct surroundings *around = calloc(1, sizeof(*around));
     cleanup_json struct json *kubevirts = kube_store_all(cache->stores[KIND_KUBEVIRT]);
     time_t now = time(NULL), next = now + LOOK_SECONDS_MAX;
+    bool signs;
     struct err err;
 
     if (!around)
@@ -233,8 +233,11 @@ static time_t look(struct surroundings_keeper *keeper, bool leads)
     if (leads)
         keep_proxy_files(keeper, around, now, &next);
     around->gate = gate_closed(kubevirts);
+    signs = around->signer != NULL;
     if (cache_surround(cache, around))
         routes_add_all(keeper->config.routes);
+    if (signs) /* not before all who look can see it */
+        atomic_store(&keeper->ready, true);
     return next;
 }
 

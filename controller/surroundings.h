@@ -28,7 +28,8 @@ void surroundings_wake(struct surroundings_keeper *keeper);
 /* From now on this replica leads: it makes and renews the CA. */
 void surroundings_lead(struct surroundings_keeper *keeper);
 void surroundings_stop(struct surroundings_keeper *keeper);
-/* Waits until the CA is loaded, for so many seconds at most, or until stop. */
+/* Waits until there is a CA for those who look into the cache, for so many seconds at most, or
+ * until stop. */
 void surroundings_wait(struct surroundings_keeper *keeper, unsigned seconds);
-/* Whether the CA has been loaded. */
+/* Whether there is such a CA. */
 bool surroundings_ready(struct surroundings_keeper *keeper);

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes and answers at their worst, by a proxy between server and controller (stage.py)."""
 import sys
+import time
 
 import fixture
 from faultproxy import Action, answer, cut_after, cut_before, delay
-from fixture import alone, check
+from fixture import alone, check, eventually
 from stage import WRITES, Stage, first_time, no_initial_events
+from world import World
 
 
 @alone
@@ -58,6 +60,25 @@ def test_too_many_requests_are_repeated_no_sooner_than_told(plane):
             if what in last and last[what].answer is None:
                 check(r.time - last[what].time > 1.9, f"{r} came again after {r.time - last[what].time:.1f} s, not 2 s")
             last[what] = r
+
+
+@alone
+def test_nobody_is_told_that_there_is_no_ca_while_the_first_one_is_made(plane):
+    with Stage(plane, start=False) as s, s.proxy.rule(delay(1), verbs="create update patch", namespace=fixture.NAMESPACE):
+        w = World(plane)
+        for kind, name in (("secret", "vmexport-ca"), ("secret", "vmexport-proxy-tls"), ("configmap", "vmexport-ca")):
+            w.delete(kind, name, ns=fixture.NAMESPACE)
+        w.pvc()
+        w.export()
+        since = w.version("export")
+        s.controller.start()
+        eventually(lambda: w.get("secret", "vmexport-ca", ns=fixture.NAMESPACE), "the CA")
+        time.sleep(0.5)                 # the proxy's files are being written: what comes now must not be taken for the end of that
+        w.patch("secret", "vmexport-ca", {"metadata": {"annotations": {"note": "x"}}}, ns=fixture.NAMESPACE)
+        w.ready()
+        told = [c["reason"] for _, e in w.changes("export", since) for c in (e.get("status") or {}).get("conditions", ())]
+        check("PodPending" in told and "NoCertificateAuthority" not in told, told)
+        w.close()
 
 
 if __name__ == "__main__":

@@ -264,6 +264,8 @@ def test_an_export_costs_few_writes(w):
         for event, o in w.changes(kind, since[kind]):
             if kind == "event" and o["involvedObject"]["kind"] != "VirtualMachineExport" or (kind, event) in (("export", "ADDED"), ("pod", "MODIFIED")):
                 continue
+            if o["metadata"]["name"] == "kube-root-ca.crt":     # the controller-manager's, and as late as it likes
+                continue
             seen.append(f"{event} {kind}" + " before its claim" * (kind == "export" and "PVCNotFound" in str(o["status"])))
     # The claim comes by another watch, and may come later than the export: that is told, once.
     check(len(seen) <= 8 + min(1, seen.count("MODIFIED export before its claim")), seen)
