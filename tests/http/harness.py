@@ -7,6 +7,7 @@ VMEXPORT_BUILD names the build folder (build/release).
 """
 import atexit
 import contextlib
+import fcntl
 import functools
 import glob
 import http.client
@@ -313,15 +314,43 @@ def make_tree(path):
 
 
 @contextlib.contextmanager
-def loop_device(path):
-    """A block device over a file."""
+def attaching(lock):
+    """Shared by who attaches a loop device; held alone by who needs that a detached one stays so: its number is the next to be taken."""
     if os.geteuid() != 0:
         raise Skip("loop devices need root")
-    name = subprocess.run(["losetup", "--find", "--show", path], check=True, capture_output=True, text=True).stdout.strip()
+    with open("/dev/loop-control", "rb") as control:
+        fcntl.flock(control, lock)
+        yield
+
+
+def attach(path):
+    return subprocess.run(["losetup", "--find", "--show", path], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def detach(device):
+    subprocess.run(["losetup", "--detach", device], check=True)
+
+
+@contextlib.contextmanager
+def loop_device(path):
+    """A block device over a file."""
+    with attaching(fcntl.LOCK_SH):
+        name = attach(path)
     try:
         yield name
     finally:
-        subprocess.run(["losetup", "--detach", name], check=True)
+        detach(name)
+
+
+@contextlib.contextmanager
+def gone_device(path):
+    """A block device that had the file below it and has nothing any more: it has no size."""
+    with attaching(fcntl.LOCK_EX):
+        name = attach(path)
+        detach(name)
+        with open(f"/sys/class/block/{os.path.basename(name)}/size", encoding="ascii") as size:
+            wait_until(lambda: size.seek(0) == 0 and int(size.read()) == 0, "the device is gone")
+        yield name
 
 
 class throttled(threading.Thread):

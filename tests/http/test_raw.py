@@ -148,9 +148,7 @@ def test_an_empty_disk_is_served(tmp):
 
 def test_a_device_that_is_gone_is_no_empty_disk(tmp):
     harness.make_disk(tmp + "/disk.img", MIB)
-    with harness.loop_device(tmp + "/disk.img") as device:
-        pass                                                # detached: it has no size any more
-    with Pod([("disk", "disk", "id", device)]) as pod:
+    with harness.gone_device(tmp + "/disk.img") as device, Pod([("disk", "disk", "id", device)]) as pod:
         for path in ("/volumes/disk/disk.img", "/volumes/disk/disk.img.gz"):
             equal(pod.get(path).status, 500, path)
         equal(pod.get("/volumes/disk/disk.img", headers={"Range": "bytes=100-"}).status, 500, "resumed")
