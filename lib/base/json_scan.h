@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Within json.c: what cJSON would take, and json_parse does not. */
+/* Within lib/base: what cJSON would take, and json_parse does not. */
 #pragma once
 
 #include "err.h"

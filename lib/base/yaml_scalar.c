@@ -2,12 +2,10 @@
 #include "yaml_scalar.h"
 #include "cleanup.h"
 #include "json.h"
+#include "json_scan.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Integers up to here are exact in a double (json.c). */
-static const double integer_max = 9007199254740991.0;
 
 /* NULL: JSON cannot say it. */
 static const struct words {
@@ -119,7 +117,7 @@ static enum yaml_meaning resolve_number(const char *text, struct str *out)
             bare[len++] = *p;
     bare[*text == '.' ? strlen(text) : len] = '\0';
     if (read_integer(bare, &value))
-        return fabs(value) > integer_max ? put_digits(bare, out) : put_number(value, out);
+        return fabs(value) > json_integer_max ? put_digits(bare, out) : put_number(value, out);
     if (is_float(bare) && isfinite(value = strtod(bare, NULL)))
         return put_number(value, out);
     return YAML_TEXT;
