@@ -3,74 +3,27 @@
  * An easy handle in a multi handle of its own, whose socket is waited for here (drive.h), so that this
  * thread can look after its client while nothing comes.
  *
- * Most of what a proxy costs is system calls and wake-ups. So OpenSSL reads ahead, some TLS records
- * at a time, where libcurl alone reads twice for each of 16 KiB; and what libcurl gives is gathered
- * until the next would have to be waited for, as each write wakes the web server up.
- *
  * The client's text is in the request target and in values of headers only. It is no part of the
  * URL that libcurl takes apart, so that nothing in it leads to another host.
  */
-#include "upstream.h"
-#include "drive.h"
+#include "base/cleanup.h"
 #include "lookup.h"
-#include "response.h"
 #include "trust.h"
+#include "upstream_private.h"
 
-#include <curl/curl.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 enum {
     PORT = 443,
-    /* Nodes learn late where a Service leads: until then connections are refused, and the first
-     * packet of one may be lost. */
-    ATTEMPT_MS = 3 * 1000,
+    /* Nodes learn late where a Service leads: until then connections are refused. */
     CONNECT_MS = 10 * 1000, /* of all attempts */
     REFUSED_MS = 3 * 1000,  /* of those that are refused, with a pause after each */
     PAUSE_MS = 100,
-    HEADER_MS = 30 * 1000,  /* from the beginning to the end of the head */
-    LOOK_MS = 1000,         /* how often a client is looked for that nothing is sent to */
-    HEADER_MAX = 32 * 1024, /* of the head; lighttpd takes 64 KiB */
-    READ_AHEAD = 8 * (16384 + 22) + 8, /* whole records of TLS 1.3, and OpenSSL's alignment */
-    READ_MAX = 64 * 1024,              /* of libcurl: a record is all that it gets */
-    /* A pod that is killed may go without a word: it is asked whether it is there, and given up. */
-    KEEPALIVE_SECONDS = 10,
-    GONE_MS = 30 * 1000,
-    MAX_AGE_SECONDS = 20, /* of a connection between two requests: the pod closes it after 30 */
-    IDLE_CONNECTIONS = 2,
+    HEADER_MS = 30 * 1000, /* from the beginning to the end of the head */
+    LOOK_MS = 1000,        /* how often a client is looked for that nothing is sent to */
     WAITING_MAX = 16, /* threads between two attempts: what nobody listens for must not take all */
-};
-
-struct upstream {
-    CURL *easy;
-    CURLM *multi;
-    struct curl_slist *headers, *resolve;
-    struct str ca, url;
-    unsigned ca_generation;
-    struct drive drive;
-    char error[CURL_ERROR_SIZE];
-    size_t gathered;
-    uint8_t gather[RESPONSE_RECORD];
-};
-
-/* One request under way. */
-struct exchange {
-    struct upstream *upstream;
-    const struct upstream_sink *sink;
-    struct err *err;
-    size_t header_bytes;
-    long long start_ms;
-    bool begun;
-    bool stopped; /* by the sink, which filled `err` */
-    bool late, too_long;
 };
 
 /* ---- causes ---- */
@@ -130,179 +83,6 @@ static enum upstream_cause cause_of(CURLcode result, CURL *easy)
     }
 }
 
-/* ---- what libcurl calls ---- */
-
-static int flush(struct exchange *exchange)
-{
-    struct upstream *upstream = exchange->upstream;
-    size_t len = upstream->gathered;
-
-    upstream->gathered = 0;
-    if (!len || exchange->stopped)
-        return 0;
-    exchange->stopped =
-        exchange->sink->body(exchange->sink->ctx, upstream->gather, len, exchange->err) < 0;
-    return exchange->stopped ? -1 : 0;
-}
-
-static size_t take_body(char *data, size_t size, size_t count, void *ctx)
-{
-    struct exchange *exchange = ctx;
-    struct upstream *upstream = exchange->upstream;
-    size_t left = size * count;
-
-    exchange->upstream->drive.got = true;
-    while (left) {
-        size_t room = RESPONSE_RECORD - upstream->gathered;
-        size_t part = left < room ? left : room;
-
-        memcpy(upstream->gather + upstream->gathered, data, part);
-        upstream->gathered += part;
-        data += part;
-        left -= part;
-        if (upstream->gathered == RESPONSE_RECORD && flush(exchange) < 0)
-            return 0;
-    }
-    return size * count;
-}
-
-static bool begin(struct exchange *exchange)
-{
-    long status = 0;
-
-    curl_easy_getinfo(exchange->upstream->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status < 200)
-        return true; /* an interim answer: the next one follows */
-    exchange->begun = true;
-    exchange->stopped = exchange->sink->begin(exchange->sink->ctx, (int)status, exchange->err) < 0;
-    return !exchange->stopped;
-}
-
-/* Each line of the head, the empty one at its end, and lines of a trailer. */
-static size_t take_header(char *line, size_t size, size_t count, void *ctx)
-{
-    struct exchange *exchange = ctx;
-    size_t len = size * count;
-
-    exchange->upstream->drive.got = true;
-    if (exchange->begun)
-        return len;
-    exchange->header_bytes += len;
-    exchange->too_long = exchange->header_bytes > HEADER_MAX;
-    if (exchange->too_long)
-        return 0;
-    while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
-        len--;
-    if (!len)
-        return begin(exchange) ? size * count : 0;
-    exchange->sink->header(exchange->sink->ctx, line, len);
-    return size * count;
-}
-
-/* libcurl's keep-alive options alone would take minutes: how often to ask is not among them. */
-static int set_socket(void *unused, curl_socket_t fd, curlsocktype purpose)
-{
-    const unsigned int gone_ms = GONE_MS;
-
-    (void)unused;
-    (void)purpose;
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_ms, sizeof(gone_ms));
-    return CURL_SOCKOPT_OK;
-}
-
-static CURLcode read_ahead(CURL *easy, void *ctx, void *unused)
-{
-    (void)easy;
-    (void)unused;
-    SSL_CTX_set_read_ahead(ctx, 1);
-    SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
-    return CURLE_OK;
-}
-
-/* ---- a thread's handle ---- */
-
-static void set_options(struct upstream *upstream)
-{
-    CURL *easy = upstream->easy;
-
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, upstream->error);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not from the environment */
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's CAs are not asked */
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ATTEMPT_MS);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)MAX_AGE_SECONDS);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_SECONDS);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_SECONDS);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, set_socket);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)READ_MAX);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, read_ahead);
-    drive_init(&upstream->drive, upstream->multi);
-    curl_multi_setopt(upstream->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
-}
-
-struct upstream *upstream_new(void)
-{
-    struct upstream *upstream = calloc(1, sizeof(*upstream));
-
-    if (!upstream)
-        abort();
-    upstream->easy = curl_easy_init();
-    upstream->multi = curl_multi_init();
-    if (!upstream->easy || !upstream->multi)
-        abort();
-    set_options(upstream);
-    return upstream;
-}
-
-void upstream_free(struct upstream *upstream)
-{
-    if (!upstream)
-        return;
-    curl_easy_cleanup(upstream->easy);
-    curl_multi_cleanup(upstream->multi);
-    curl_slist_free_all(upstream->headers);
-    curl_slist_free_all(upstream->resolve);
-    str_free(&upstream->ca);
-    str_free(&upstream->url);
-    free(upstream);
-}
-
-static void add(struct curl_slist **list, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(*list, line);
-
-    if (!longer)
-        abort();
-    *list = longer;
-}
-
-void upstream_header(struct upstream *upstream, const char *name, const char *value)
-{
-    cleanup_str struct str line = STR_INIT;
-
-    for (const char *p = value; *p; p++)
-        if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
-            return;
-    /* "Name;" is libcurl's way to send a header with nothing in it. */
-    str_printf(&line, *value ? "%s: %s" : "%s;", name, value);
-    add(&upstream->headers, str_get(&line));
-}
-
-void upstream_no_header(struct upstream *upstream, const char *name)
-{
-    cleanup_str struct str line = STR_INIT;
-
-    str_printf(&line, "%s:", name);
-    add(&upstream->headers, str_get(&line));
-}
-
 /* ---- where to ---- */
 
 static int look_up(struct upstream *upstream, const char *host, enum upstream_cause *cause,
@@ -321,7 +101,7 @@ static int look_up(struct upstream *upstream, const char *host, enum upstream_ca
     }
     curl_slist_free_all(upstream->resolve);
     upstream->resolve = NULL;
-    add(&upstream->resolve, str_get(&line));
+    upstream_add(&upstream->resolve, str_get(&line));
     return 0;
 }
 
@@ -387,7 +167,8 @@ static CURLcode attempt(struct exchange *exchange)
     if (curl_multi_add_handle(upstream->multi, upstream->easy) != CURLM_OK)
         return result;
     for (int running = 1; running;) {
-        if (drive_turn(&upstream->drive, LOOK_MS, &running) != CURLM_OK || flush(exchange) < 0)
+        if (drive_turn(&upstream->drive, LOOK_MS, &running) != CURLM_OK ||
+            upstream_flush(exchange) < 0)
             break;
         if (!running)
             result = drive_result(&upstream->drive);
