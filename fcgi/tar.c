@@ -17,24 +17,22 @@
 #include "export/format.h"
 #include "handler.h"
 #include "stream/gzip_stream.h"
+#include "tar_entry.h"
 #include "tree.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <locale.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/xattr.h>
 
 #define UNREADABLE_LIST "./UNREADABLE-FILES.txt"
 
 enum {
     READ_SIZE = 256 << 10,
-    HOLE_SIZE = 1 << 30,  /* zeros handed to libarchive at once, which drops them */
-    XATTR_MAX = 64 << 10, /* of a list and of a value (xattr(7)) */
+    HOLE_SIZE = 1 << 30, /* zeros handed to libarchive at once, which drops them */
 };
 
 /* One archive on its way. */
@@ -67,87 +65,6 @@ static int archive_failed(struct tar *tar, const char *path)
         err_set(tar->err, ERR_SYSTEM, "cannot archive '%s' of %s: %s", path, tar->what,
                 archive_error_string(tar->archive));
     return -1;
-}
-
-/* ---- what is known of an entry ---- */
-
-static int add_link_target(struct tar *tar, const struct tree_entry *from,
-                           struct archive_entry *entry)
-{
-    char target[PATH_MAX];
-    ssize_t len = readlinkat(from->dir, from->name, target, sizeof(target) - 1);
-
-    if (len < 0)
-        return err_errno(tar->err, ERR_NONE, errno, "cannot read the link '%s' of %s", from->path,
-                         tar->what);
-    target[len] = '\0';
-    archive_entry_copy_symlink(entry, target);
-    return 0;
-}
-
-static int add_xattrs(struct tar *tar, int fd, const char *path, struct archive_entry *entry)
-{
-    cleanup_free char *names = malloc(XATTR_MAX), *value = malloc(XATTR_MAX);
-    ssize_t total;
-
-    if (!names || !value)
-        return err_errno(tar->err, ERR_SYSTEM, ENOMEM, "cannot archive %s", tar->what);
-    total = flistxattr(fd, names, XATTR_MAX);
-    if (total < 0 && errno == ENOTSUP)
-        return 0;
-    for (const char *name = names; total >= 0 && name < names + total; name += strlen(name) + 1) {
-        ssize_t len = fgetxattr(fd, name, value, XATTR_MAX);
-
-        if (len >= 0)
-            archive_entry_xattr_add_entry(entry, name, value, (size_t)len);
-        else if (errno != ENODATA && errno != ENOTSUP)
-            total = -1;
-    }
-    if (total < 0)
-        return err_errno(tar->err, ERR_NONE, errno, "cannot read the attributes of '%s' of %s",
-                         path, tar->what);
-    return 0;
-}
-
-/* The next extent of data at or after `*start`: 1, 0 when only a hole is left, negative on failure. */
-static int next_extent(int fd, off_t size, off_t *start, off_t *end)
-{
-    *start = *start < size ? lseek(fd, *start, SEEK_DATA) : size;
-    if (*start < 0)
-        return errno == ENXIO ? 0 : -1;
-    if (*start >= size)
-        return 0;
-    *end = lseek(fd, *start, SEEK_HOLE);
-    if (*end < 0)
-        return -1;
-    *end = *end < size ? *end : size;
-    return 1;
-}
-
-/*
- * Notes where the data are, when the file has holes. A file system that cannot say where they are has none for
- * us; one that fails to say it is a failure, as what is not noted here becomes zeros.
- */
-static int add_sparse_map(struct tar *tar, int fd, const struct stat *st, const char *path,
-                          struct archive_entry *entry)
-{
-    off_t start = 0, end = 0;
-    int more;
-
-    if ((off_t)st->st_blocks * 512 >= st->st_size)
-        return 0;
-    while ((more = next_extent(fd, st->st_size, &start, &end)) > 0) {
-        archive_entry_sparse_add_entry(entry, start, end - start);
-        start = end;
-    }
-    if (more < 0 && (errno == EINVAL || errno == ENOTSUP))
-        archive_entry_sparse_clear(entry);
-    else if (more < 0)
-        return err_errno(tar->err, ERR_IO, errno, "cannot find the data of '%s' of %s", path,
-                         tar->what);
-    else if (archive_entry_sparse_count(entry) == 0)
-        archive_entry_sparse_add_entry(entry, st->st_size, 0); /* nothing but a hole */
-    return 0;
 }
 
 /* ---- data ---- */
@@ -262,16 +179,8 @@ static int add_entry(struct tar *tar, const struct tree_entry *from)
     if (!entry)
         return err_errno(tar->err, ERR_SYSTEM, ENOMEM, "cannot archive %s", tar->what);
     rc = open_entry(tar, from, &fd, &st);
-    if (rc == 0) {
-        archive_entry_copy_stat(entry, &st);
-        archive_entry_copy_pathname(entry, from->path);
-        if (S_ISLNK(st.st_mode))
-            rc = add_link_target(tar, from, entry);
-        else if (fd >= 0)
-            rc = add_xattrs(tar, fd, from->path, entry);
-    }
-    if (rc == 0 && S_ISREG(st.st_mode))
-        rc = add_sparse_map(tar, fd, &st, from->path, entry);
+    if (rc == 0)
+        rc = tar_entry_describe(entry, from, fd, &st, tar->what, tar->err);
     if (rc == 0) {
         archive_entry_linkify(tar->links, &entry, &sparse); /* a second name of a file: no data */
         rc = write_entry(tar, fd, &st, entry, from->path);
