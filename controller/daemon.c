@@ -1,60 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon.h"
-#include "account.h"
-#include "apply.h"
-#include "base/health.h"
 #include "base/log.h"
-#include "gap.h"
-#include "kube/lease.h"
-#include "owner.h"
-#include "surroundings.h"
+#include "base/version.h"
+#include "daemon_private.h"
 #include "telemetry.h"
-#include "watches.h"
-#include "worker.h"
 
-#include <errno.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LEASE "vmexport-controller"
-#define USER_AGENT "vmexport-controller/0.1.0"
+#define USER_AGENT "vmexport-controller/" VMEXPORT_VERSION
 
-enum {
-    ARENAS = 2,            /* of malloc: threads that are mostly idle need none of their own */
-    FIRST_LOOK_SECONDS = 5 /* that workers wait for the CA */
-};
-
-struct daemon {
-    const struct settings *settings;
-    struct kube_client *client;
-    struct kube_resource exports; /* with the group of the settings */
-    struct cache cache;
-    struct routes routes;
-    struct kube_queue *queue;
-    struct signer signer;
-    struct kube_events *events;
-    struct watches *watches;
-    struct surroundings_keeper *keeper;
-    struct kube_lease *lease;
-    struct kube_conn *gap_conn;
-    struct inspector *inspector;
-    struct workers *workers;
-    struct health *health;
-    atomic_bool leads;
-    atomic_int exit_code;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool stopping;          /* below the lock */
-    struct account account; /* has a lock of its own */
-};
+enum { ARENAS = 2 }; /* of malloc: threads that are mostly idle need none of their own */
 
 /* ---- what other threads tell the main one ---- */
 
-static void wake(void *ctx)
+void daemon_wake(void *ctx)
 {
     struct daemon *daemon = ctx;
 
@@ -130,114 +92,6 @@ static int start_watches(struct daemon *daemon, struct err *err)
     wait_synced(daemon, true);
     malloc_trim(0); /* the first lists were the largest things ever held */
     return 0;
-}
-
-/* ---- leading ---- */
-
-static void on_acquired(void *ctx, const char *note)
-{
-    struct daemon *daemon = ctx;
-
-    account_found(&daemon->account, note);
-    atomic_store(&daemon->leads, true);
-    wake(daemon);
-}
-
-static void on_lost(void *ctx)
-{
-    (void)ctx;
-    log_error("the lease is lost: another replica may lead by now");
-    _exit(EXIT_FAILURE); /* at once: what is under way must not go on */
-}
-
-static void on_lease_trouble(void *ctx, const struct err *err)
-{
-    (void)ctx;
-    log_warning("lease: %s", err->msg);
-}
-
-static char *lease_note(void *ctx)
-{
-    struct daemon *daemon = ctx;
-
-    return account_note(&daemon->account, &daemon->cache,
-                        watches_version(daemon->watches, KIND_POD));
-}
-
-static int make_lease(void *ctx, struct kube_conn *conn, struct json *object, struct err *err)
-{
-    const struct daemon *daemon = ctx;
-
-    return owner_put(conn, daemon->settings, object, err);
-}
-
-static int start_lease(struct daemon *daemon, struct err *err)
-{
-    const struct settings *settings = daemon->settings;
-    const struct kube_lease_config config = {
-        .client = daemon->client,
-        .ns = settings->namespace_,
-        .name = LEASE,
-        .identity = settings->identity,
-        .duration_seconds = (unsigned)settings->lease_duration,
-        .renew_seconds = (unsigned)settings->lease_renew,
-        .retry_ms = (unsigned)settings->lease_retry * 1000,
-        .note_key = "vmexport.io/pods-resource-version",
-        .note = lease_note,
-        .make = make_lease,
-        .acquired = on_acquired,
-        .lost = on_lost,
-        .trouble = on_lease_trouble,
-        .ctx = daemon,
-    };
-
-    daemon->lease = kube_lease_start(&config, err);
-    return daemon->lease ? 0 : -1;
-}
-
-/* Waits for the first lease, or the end. */
-static bool wait_to_lead(struct daemon *daemon)
-{
-    bool leads;
-
-    pthread_mutex_lock(&daemon->lock);
-    while (!daemon->stopping && !atomic_load(&daemon->leads))
-        pthread_cond_wait(&daemon->changed, &daemon->lock);
-    leads = !daemon->stopping;
-    pthread_mutex_unlock(&daemon->lock);
-    return leads;
-}
-
-static int lead(struct daemon *daemon, struct err *err)
-{
-    struct workers_config config = {.client = daemon->client,
-                                    .cache = &daemon->cache,
-                                    .queue = daemon->queue,
-                                    .events = daemon->events,
-                                    .signer = &daemon->signer,
-                                    .exports = &daemon->exports,
-                                    .count = daemon->settings->workers};
-    char *note, *now;
-
-    log_info("this replica leads");
-    surroundings_lead(daemon->keeper);
-    note = account_text(&daemon->account);
-    atomic_store(&daemon->routes.live, true);
-    now = watches_version(daemon->watches, KIND_POD);
-    gap_close(daemon->gap_conn, &daemon->routes, note, now);
-    free(now);
-    free(note);
-    account_close(&daemon->account);
-    /* One that ends before its next renewal must not leave a note that gets older and older. */
-    kube_lease_renew(daemon->lease);
-    surroundings_wait(daemon->keeper, FIRST_LOOK_SECONDS);
-    routes_add_all(&daemon->routes);
-    daemon->inspector = inspector_start(&daemon->cache, daemon->queue, err);
-    if (!daemon->inspector)
-        return -1;
-    config.inspector = daemon->inspector;
-    daemon->workers = workers_start(&config, err);
-    return daemon->workers ? 0 : -1;
 }
 
 /* ---- health ---- */
@@ -332,7 +186,7 @@ static int prepare(struct daemon *daemon, struct err *err)
                                                                  .cache = &daemon->cache,
                                                                  .routes = &daemon->routes,
                                                                  .exports = &daemon->exports,
-                                                                 .changed = wake,
+                                                                 .changed = daemon_wake,
                                                                  .ctx = daemon});
     telemetry = (struct telemetry){&daemon->cache, daemon->queue, daemon->events, daemon->watches,
                                    &daemon->leads};
@@ -358,10 +212,7 @@ static int begin(struct daemon *daemon, struct err *err)
     pthread_mutex_lock(&daemon->lock);
     daemon->keeper = keeper;
     pthread_mutex_unlock(&daemon->lock);
-    if (start_lease(daemon, err) < 0)
-        return -1;
-    log_info("waits for the lease %s/%s", daemon->settings->namespace_, LEASE);
-    return wait_to_lead(daemon) ? lead(daemon, err) : 0;
+    return daemon_lead(daemon, err);
 }
 
 static void wait_for_end(struct daemon *daemon)
