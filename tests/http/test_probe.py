@@ -20,14 +20,14 @@ def url(pod, path="/exportready"):
     return f"https://localhost:{pod.port}{path}"
 
 
-def refuses(says, *args):
-    done = probe(1, *args)
+def refuses(says, *args, seconds=2 * SLOW):
+    done = probe(seconds, *args)
     equal((done.returncode, done.stdout), (1, ""), says)
     check(says in done.stderr and args[0] in done.stderr, f"{says} is not in: {done.stderr}")
 
 
 def test_who_answers_is_found(pod):
-    done = probe(1, url(pod), pod.cert_dir + "/tls.crt")
+    done = probe(30, url(pod), pod.cert_dir + "/tls.crt")
     equal((done.returncode, done.stdout, done.stderr), (0, f"{url(pod)} answers\n", ""))
 
 
@@ -52,8 +52,19 @@ def test_nobody_there_is_a_failure():
 def test_no_answer_is_not_waited_for_any_longer():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
-        refuses("does not answer", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        refuses("does not answer", f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds=1)
         check(time.monotonic() - start < 4 * SLOW, f"{time.monotonic() - start:.1f} s instead of one")
+
+
+def test_the_end_does_not_hide_what_was_answered_before():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer_once():
+            client, _ = server.accept()
+            with client:
+                client.recv(4096)
+                client.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        threading.Thread(target=answer_once, daemon=True).start()
+        refuses("answers 404, not 200", f"http://127.0.0.1:{server.getsockname()[1]}/")
 
 
 def test_who_comes_late_is_waited_for():
