@@ -189,24 +189,36 @@ static void find_way_in(struct surroundings_keeper *keeper, struct surroundings 
         log_warning("%s", str_get(&trouble));
 }
 
-/* What the proxy mounts, once the CA is known. */
-static void keep_proxy_files(struct surroundings_keeper *keeper, const struct surroundings *around,
-                             time_t now, time_t *next)
+/* What the proxy mounts. */
+static void keep_proxy_files(struct surroundings_keeper *keeper, time_t now, time_t *next)
 {
     const struct signer *signer = keeper->config.signer;
+    struct surroundings *around = cache_surroundings(keeper->config.cache);
     const struct proxy_files files = {keeper->conn, keeper->config.cache, signer->authority,
                                       &signer->settings, around->external_host};
     struct err err;
+    int rc = proxy_files_keep(&files, now, next, &err);
 
-    if (!signer->authority)
-        return;
-    if (proxy_files_keep(&files, now, next, &err) < 0) {
-        if (is_news(&keeper->said_of_proxy, err.msg))
-            log_error("%s", err.msg);
+    if (is_news(&keeper->said_of_proxy, rc < 0 ? err.msg : NULL))
+        log_error("%s", err.msg);
+    if (rc < 0)
         earlier(next, now + RETRY_SECONDS);
-    } else {
-        is_news(&keeper->said_of_proxy, NULL);
-    }
+    surroundings_release(around);
+}
+
+/* Into the cache, and who waits for a CA there goes on. */
+static void publish(struct surroundings_keeper *keeper, struct surroundings *around)
+{
+    bool signs = around->signer != NULL;
+
+    if (cache_surround(keeper->config.cache, around))
+        routes_add_all(keeper->config.routes);
+    if (!signs)
+        return;
+    pthread_mutex_lock(&keeper->lock);
+    atomic_store(&keeper->ready, true);
+    pthread_cond_broadcast(&keeper->wake); /* for surroundings_wait */
+    pthread_mutex_unlock(&keeper->lock);
 }
 
 static time_t look(struct surroundings_keeper *keeper, bool leads)
@@ -215,7 +227,6 @@ static time_t look(struct surroundings_keeper *keeper, bool leads)
     struct surroundings *around = calloc(1, sizeof(*around));
     cleanup_json struct json *kubevirts = kube_store_all(cache->stores[KIND_KUBEVIRT]);
     time_t now = time(NULL), next = now + LOOK_SECONDS_MAX;
-    bool signs;
     struct err err;
 
     if (!around)
@@ -230,14 +241,10 @@ static time_t look(struct surroundings_keeper *keeper, bool leads)
         is_news(&keeper->said_of_ca, NULL);
     }
     find_way_in(keeper, around, now, &next);
-    if (leads)
-        keep_proxy_files(keeper, around, now, &next);
     around->gate = gate_closed(kubevirts);
-    signs = around->signer != NULL;
-    if (cache_surround(cache, around))
-        routes_add_all(keeper->config.routes);
-    if (signs) /* not before all who look can see it */
-        atomic_store(&keeper->ready, true);
+    publish(keeper, around);
+    if (leads && keeper->config.signer->authority)
+        keep_proxy_files(keeper, now, &next);
     return next;
 }
 
@@ -261,7 +268,6 @@ static void *run(void *arg)
         if (next <= time(NULL))
             next = time(NULL) + 1;
         pthread_mutex_lock(&keeper->lock);
-        pthread_cond_broadcast(&keeper->wake); /* for surroundings_wait */
     }
     pthread_mutex_unlock(&keeper->lock);
     return NULL;
