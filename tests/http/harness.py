@@ -51,18 +51,24 @@ def equal(got, want, what=""):
         raise AssertionError(f"{what}: got {got!r:.300}, want {want!r:.300}")
 
 
-def wait_until(condition, what, seconds=10):
-    end = time.time() + seconds * SLOW
+def wait_until(condition, what, seconds=20):
+    end = time.monotonic() + seconds * SLOW
     while not condition():
-        if time.time() > end:
+        if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.02)
 
 
+RESERVED = []                # sockets
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port for a server that listens with SO_REUSEADDR, as ours do. It stays bound to this process, so that the kernel gives it to no test beside."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    RESERVED.append(s)
+    return s.getsockname()[1]
 
 
 def certificate(folder, name="localhost", days=30):
@@ -175,7 +181,7 @@ class Pod:
 
     def __enter__(self):
         self.start()
-        wait_until(self.is_ready, "the pod answers /exportready", 10)
+        wait_until(self.is_ready, "the pod answers /exportready", 30)
         return self
 
     def end(self, signo=signal.SIGTERM, seconds=20):
@@ -214,8 +220,8 @@ class Pod:
             return f.read()
 
     def log_lines(self):
-        """The log's JSON lines."""
-        return [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
+        """The log's JSON lines, without one that is just being written."""
+        return [json.loads(line) for line in self.log_text().splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
 
     def processes(self):
         """{name: [pid]} of all processes below the pod."""
@@ -233,9 +239,13 @@ class Pod:
         return found
 
     def pid(self, name):
-        """The process of that name, of which there is one."""
-        pids = self.processes().get(name, [])
-        equal(len(pids), 1, f"processes named {name}")
+        """The process of that name, of which there is one: a handler that has just been started is named pod for a moment."""
+        pids = []
+
+        def is_one():
+            pids[:] = self.processes().get(name, [])
+            return len(pids) == 1
+        wait_until(is_one, f"one process is named {name}")
         return pids[0]
 
     # ---- clients ----

@@ -406,7 +406,7 @@ def test_a_disk_has_no_files_and_says_what_it_has(pod):
 
 def test_an_archive_that_is_no_directory_is_the_servers_fault(pod):
     equal(pod.get("/volumes/file/dir/").status, 500)
-    check(any("volume 'file'" in line["msg"] for line in pod.log_lines() if line["level"] == "error"), "the log says which")
+    check(any("volume 'file'" in line.get("msg", "") for line in pod.log_lines() if line["level"] == "error"), "the log says which")
 
 
 def test_messages_do_not_tell_where_volumes_are(pod, tree):

@@ -72,7 +72,7 @@ def test_downloads_finish_after_sigterm(tmp):
     with loop_device(tmp + "/disk.img") as device, Pod(volumes + [("block", "disk", "-", device)]) as pod:
         answers = begin(pod, (RAW, GZIP, TAR, FILE, "/volumes/block/disk.img"))
         pod.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: is_refused(pod), "new connections are refused", 2)
+        wait_until(lambda: is_refused(pod), "new connections are refused")
         time.sleep(1)
         equal(pod.process.poll(), None, "the pod waits for the downloads")
         finish(answers, data)
@@ -129,8 +129,8 @@ def test_an_idle_pod_ends_at_once(pod):
     processes = [pid for pids in pod.processes().values() for pid in pids]
     start = time.time()
     equal(pod.end(), 0, "exit status")
-    check(time.time() - start < 2 * SLOW, f"it took {time.time() - start:.1f} seconds")
-    wait_until(lambda: all(is_gone(pid) for pid in processes), "no process is left", 1)
+    check(time.time() - start < 4 * SLOW, f"it took {time.time() - start:.1f} seconds")      # and not the five after which it kills
+    wait_until(lambda: all(is_gone(pid) for pid in processes), "no process is left")
     equal([name for name in os.listdir(pod.dir + "/run") if name.endswith(".sock")], [], "sockets left")
 
 
@@ -143,9 +143,9 @@ def test_sigterm_in_the_middle_of_the_start(disk):
     for delay in (0, 10, 20, 30, 50, 100):
         pod = Pod([("disk", "disk", "-", disk)])
         pod.start()
-        wait_until(lambda: takes_signals(pod), "the pod takes signals", 5)  # pylint: disable=cell-var-from-loop
+        wait_until(lambda: takes_signals(pod), "the pod takes signals")  # pylint: disable=cell-var-from-loop
         time.sleep(delay / 1000)
-        status, text = pod.end(seconds=5), pod.log_text()
+        status, text = pod.end(), pod.log_text()
         check(status == 0 and "was killed" not in text, f"SIGTERM after {delay} ms: exit status {status}, {text}")
         shutil.rmtree(pod.dir)
 
@@ -153,16 +153,18 @@ def test_sigterm_in_the_middle_of_the_start(disk):
 def test_sigterm_while_a_new_certificate_is_taken(tmp):
     volumes, data = noise_volumes(tmp)
     pod = Pod(volumes)
-    with open(tmp + "/slow", "w", encoding="utf-8") as f:
-        f.write(f'#!/bin/sh\nsleep 0.5\nexec {pod.env["VMEXPORT_LIGHTTPD"]} "$@"\n')
+    with open(tmp + "/slow", "w", encoding="utf-8") as f:        # as slow as it takes to be seen
+        f.write(f'#!/bin/sh\nwhile [ -e {tmp}/hold ]; do sleep 0.1; done\nsleep 0.3\nexec {pod.env["VMEXPORT_LIGHTTPD"]} "$@"\n')
     os.chmod(tmp + "/slow", 0o755)
     pod.env["VMEXPORT_LIGHTTPD"] = tmp + "/slow"
     with pod:
         time.sleep(1.1)                        # the web server has to stand before there is another beside it
         answers = begin(pod, (RAW, GZIP))
+        open(tmp + "/hold", "wb").close()
         harness.certificate(pod.cert_dir)
-        wait_until(lambda: "slow" in pod.processes(), "the second web server", 5)
+        wait_until(lambda: "slow" in pod.processes(), "the second web server")
         pod.process.send_signal(signal.SIGTERM)
+        os.unlink(tmp + "/hold")
         finish(answers, data)
         equal((pod.end(None, 10), "was killed" in pod.log_text()), (0, False), "exit status, a complaint")
 
@@ -174,7 +176,7 @@ def test_no_process_survives_a_pod_that_is_killed(tmp):
         processes = [pid for pids in pod.processes().values() for pid in pids]
         check(len(processes) >= 9, "pod, lighttpd and seven handlers")
         pod.end(signal.SIGKILL)
-        wait_until(lambda: all(is_gone(pid) for pid in processes), "no process is left", 4)
+        wait_until(lambda: all(is_gone(pid) for pid in processes), "no process is left")
 
 
 # ---- what dies is started again ----
@@ -186,7 +188,7 @@ def test_a_handler_that_dies_is_started_again_and_no_request_is_lost(tmp):
             for _ in range(2):                 # the second time it has just been started, and must wait
                 old = pod.pid(name)
                 os.kill(old, signal.SIGKILL)
-                wait_until(lambda: not os.path.exists(f"/proc/{old}"), "it is dead", 1)  # pylint: disable=cell-var-from-loop
+                wait_until(lambda: not os.path.exists(f"/proc/{old}"), "it is dead")  # pylint: disable=cell-var-from-loop
                 start = time.time()
                 equal(pod.get(path, method="HEAD").status, 200, f"{path} after {name} was killed")
                 check(time.time() - start < 3 * SLOW, f"{path} took {time.time() - start:.1f} seconds")
@@ -206,7 +208,7 @@ def test_a_web_server_that_dies_is_started_again(tmp):
 def test_sigint_to_a_handler_does_nothing(tmp):
     volumes, data = noise_volumes(tmp)
     with Pod(volumes) as pod:
-        wait_until(lambda: len(pod.processes()["pod"]) == 1, "no handler is still on its way to be one")
+        pod.pid("pod")                         # no handler is still on its way to be one
         before, answers = pod.processes(), begin(pod, (GZIP, TAR))
         for name in ("gzip", "tar", "raw"):
             os.kill(pod.pid(name), signal.SIGINT)
@@ -216,12 +218,13 @@ def test_sigint_to_a_handler_does_nothing(tmp):
 
 # ---- what it needs ----
 
+# A mount of a test beside may be gone by then.
 READ_ONLY = """
 set -e
 mount --make-rprivate /
 mount --bind "$VMEXPORT_RUN_DIR" "$VMEXPORT_RUN_DIR"
 while read -r _ where _; do
-    case $where in "$VMEXPORT_RUN_DIR" | /proc | /proc/* | /sys/*) ;; *) mount -o remount,bind,ro "$where" ;; esac
+    case $where in "$VMEXPORT_RUN_DIR" | /proc | /proc/* | /sys/*) ;; *) mount -o remount,bind,ro "$where" || [ ! -e "$where" ] ;; esac
 done < /proc/self/mounts
 if touch "$VMEXPORT_RUN_DIR/../probe" /tmp/vmexport-probe 2> /dev/null; then exit 99; fi
 exec "$@"
@@ -301,7 +304,7 @@ def refusal(disk, env, volumes=None):
     pod = Pod(volumes or [("disk", "disk", "-", disk)], env={k: v for k, v in env.items() if v is not None})
     pod.start()
     try:
-        return pod.end(None, 5), pod.log_text()
+        return pod.end(None), pod.log_text()
     finally:
         with contextlib.suppress(ProcessLookupError):
             pod.process.kill()

@@ -176,7 +176,7 @@ def test_offsets_beyond_4_gib_and_2_tib_are_right(tmp):
 
 def nbdcopy(raw, tmp, path):
     subprocess.run(["nbdkit", "-U", "-", "curl", raw.pod.url(path), f"cainfo={raw.pod.cert_dir}/tls.crt", f"header={HEADER}: {TOKEN}",
-                    "--run", f'nbdcopy "$uri" {tmp}/out'], check=True, capture_output=True, timeout=30 * harness.SLOW)
+                    "--run", f'nbdcopy "$uri" {tmp}/out'], check=True, capture_output=True, timeout=120 * harness.SLOW)
     with open(tmp + "/out", "rb") as f:
         return f.read()
 
@@ -190,7 +190,7 @@ def test_qemu_img_converts_it_with_the_token_in_the_query(raw, tmp):
     for path in (FILE, BLOCK):
         source = f'json:{{"driver":"raw","file":{{"driver":"https","url":"{raw.pod.url(path)}?{HEADER}={TOKEN}","sslverify":"off"}}}}'
         # One request at a time: with more, qemu 7.2's curl driver may wait for ever for answers that it has.
-        subprocess.run(["qemu-img", "convert", "-m", "1", "-O", "raw", source, tmp + "/out"], check=True, capture_output=True, timeout=30 * harness.SLOW)
+        subprocess.run(["qemu-img", "convert", "-m", "1", "-O", "raw", source, tmp + "/out"], check=True, capture_output=True, timeout=120 * harness.SLOW)
         with open(tmp + "/out", "rb") as f:
             check(f.read() == raw.data, path)
 

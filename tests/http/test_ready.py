@@ -28,7 +28,7 @@ def told(pod, **kw):
 
 def inspected(pod):
     """What it says when it is done."""
-    wait_until(lambda: not told(pod)["inspecting"], "it has looked at all volumes", 20)
+    wait_until(lambda: not told(pod)["inspecting"], "it has looked at all volumes", 120)      # in the time that nobody else wants
     return told(pod)
 
 

@@ -145,11 +145,12 @@ static inline void forward_listen(struct forward_server *server, int fd, enum fo
             forward_echo_in_pieces(fd, data + 1, len - 1);
     }
     if (opcode == WEBSOCKET_CLOSE) {
+        atomic_store(&server->close_code,
+                     (unsigned)(data[0] << 8 | data[1])); /* before it is over */
         if (part == FORWARD_PARTING)
             forward_frame(fd, 0x82, CHANNEL_DATA, "farewell", 8);
         if (part != FORWARD_SILENT)
             forward_frame(fd, 0x88, -1, "\x03\xe8", 2);
-        atomic_store(&server->close_code, (unsigned)(data[0] << 8 | data[1]));
     }
     free(data);
 }

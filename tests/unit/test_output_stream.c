@@ -4,6 +4,7 @@
 #include "output_support.h"
 #include "say.h"
 
+#include <errno.h>
 #include <linux/loop.h>
 #include <pthread.h>
 #include <signal.h>
@@ -215,30 +216,37 @@ static void an_interrupt_ends_a_wait(void **state)
 
 /* ---- a block device ---- */
 
+/* Attaches to a device that is free, as often as another program has taken the number meanwhile. */
+static int attach(int control, int backing, char *path, size_t size)
+{
+    for (;;) {
+        int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE), fd, error;
+
+        if (number < 0)
+            return -1;
+        snprintf(path, size, "/dev/loop%d", number);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        if (fd < 0 || ioctl(fd, LOOP_SET_FD, backing) == 0)
+            return fd;
+        error = errno;
+        close(fd);
+        if (error != EBUSY)
+            return -1;
+    }
+}
+
 /* A loop device over a file of 2 MiB that is full of ones; -1 when there can be none. */
 static int loop_device(char *path, size_t size, int *control)
 {
     cleanup_close int backing = -1;
     uint8_t *ones = malloc(2 * MIB);
-    int number, fd;
 
     memset(ones, 1, 2 * MIB);
     scratch_write("backing", ones, 2 * MIB);
     free(ones);
     backing = open(scratch_path("backing"), O_RDWR | O_CLOEXEC);
     *control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-    number = *control < 0 ? -1 : ioctl(*control, LOOP_CTL_GET_FREE);
-    if (number < 0)
-        return -1;
-    snprintf(path, size, "/dev/loop%d", number);
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    if (ioctl(fd, LOOP_SET_FD, backing) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    return attach(*control, backing, path, size);
 }
 
 /* Found out before anything on it is overwritten. */

@@ -6,6 +6,7 @@
 #include "transfer/progress_line.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 
 static void sizes(void **state)
@@ -110,41 +111,59 @@ static void the_rate_is_of_the_last_seconds(void **state)
 
 /* ---- the thread ---- */
 
-/* What the program writes on its standard error, a terminal, while `ms` pass. */
-static void draw(bool quiet, struct progress *progress, unsigned ms, char *out, size_t size)
+/* Reads on until `want` is there, or to the end where it is NULL. */
+static void read_until(int master, const char *want, char *out, size_t size)
+{
+    struct pollfd fd = {master, POLLIN, 0};
+    size_t len = strlen(out);
+    ssize_t n = 1;
+
+    while (!(want && strstr(out, want)) && n > 0 && len < size - 1 && poll(&fd, 1, 20000) > 0) {
+        n = read(master, out + len, size - 1 - len);
+        len += n > 0 ? (size_t)n : 0;
+        out[len] = '\0';
+    }
+}
+
+/* What the program writes on its standard error, a terminal, until each of two texts is drawn; without
+ * them while `ms` pass. */
+static void draw(bool quiet, struct progress *progress, unsigned ms, const char *const want[2],
+                 char *out, size_t size)
 {
     int master, slave, saved = dup(STDERR_FILENO);
-    ssize_t len;
 
     assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
     setenv("TERM", "xterm", 1);
     dup2(slave, STDERR_FILENO);
     say_open(quiet);
+    out[0] = '\0';
     progress_start(progress);
-    usleep(ms * 1000);
-    atomic_store(&progress->position, 3 << 20);
-    usleep(ms * 1000);
+    for (int i = 0; i < 2; i++) {
+        usleep(ms * 1000);
+        if (want)
+            read_until(master, want[i], out, size);
+        atomic_store(&progress->position, 3 << 20);
+    }
     progress_stop();
     progress_stop(); /* once more is fine */
     dup2(saved, STDERR_FILENO);
     close(saved);
-    fcntl(master, F_SETFL, O_NONBLOCK);
-    len = read(master, out, size - 1);
-    out[len > 0 ? len : 0] = '\0';
     close(slave);
+    read_until(master, NULL, out, size);
     close(master);
     say_open(false);
 }
 
 static void a_terminal_gets_a_line_that_is_drawn_anew(void **state)
 {
+    static const char *const want[2] = {"disk7  0 B of 4.0 MiB  0 %",
+                                        "disk7  3.0 MiB of 4.0 MiB  75 %"};
     struct progress progress = {.what = "disk7", .total = 4 << 20};
     char out[4096];
 
     (void)state;
-    draw(false, &progress, 450, out, sizeof(out));
-    if (!strstr(out, "disk7  0 B of 4.0 MiB  0 %") ||
-        !strstr(out, "disk7  3.0 MiB of 4.0 MiB  75 %") || strchr(out, '\n'))
+    draw(false, &progress, 0, want, out, sizeof(out));
+    if (!strstr(out, want[0]) || !strstr(out, want[1]) || strchr(out, '\n'))
         fail_msg("drawn: '%s'", out);
 }
 
@@ -154,7 +173,7 @@ static void quiet_is_quiet(void **state)
     char out[4096];
 
     (void)state;
-    draw(true, &progress, 250, out, sizeof(out));
+    draw(true, &progress, 250, NULL, out, sizeof(out));
     assert_string_equal(out, "");
 }
 

@@ -30,15 +30,14 @@ static void listen_to_it(bool terminal)
 /* What was said since. */
 static const char *what_was_heard(void)
 {
-    struct pollfd fd = {reader, POLLIN, 0};
     size_t len = 0;
+    ssize_t n;
 
-    fcntl(reader, F_SETFL, O_NONBLOCK);
-    while (poll(&fd, 1, len == 0 ? 1000 : 20) > 0 && fd.revents & POLLIN)
-        len += (size_t)read(reader, heard + len, sizeof(heard) - 1 - len);
-    heard[len] = '\0';
-    dup2(saved, STDERR_FILENO);
+    dup2(saved, STDERR_FILENO); /* it was the last writer: there is an end to be read to */
     close(saved);
+    while ((n = read(reader, heard + len, sizeof(heard) - 1 - len)) > 0)
+        len += (size_t)n;
+    heard[len] = '\0';
     close(reader);
     return heard;
 }
