@@ -43,7 +43,7 @@ class Way:
 class Cutter:
     def __init__(self, target):
         """target: the server's port; may be changed at any time."""
-        self.target, self.port, self.listener = target, 0, None
+        self.target, self.port, self.listener, self.kept = target, 0, None, None
         self.changed = threading.Condition()
         self.down_way, self.up_way, self.limit = Way(), Way(), None
         self.open, self.connections, self.most, self.cut = set(), 0, 0, 0
@@ -56,6 +56,7 @@ class Cutter:
     def __exit__(self, *_):
         self.go()
         self.release()
+        self.kept.close()
 
     # ---- for the test
 
@@ -121,12 +122,18 @@ class Cutter:
 
     def come(self):
         """Takes connections, at the port of before."""
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port))
+        if not self.kept:           # a socket that never listens keeps the port from others meanwhile
+            self.kept = self._bound()
+            self.port = self.kept.getsockname()[1]
+        self.listener = self._bound()
         self.listener.listen(64)
-        self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def _bound(self):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", self.port))
+        return s
 
     # ---- connections
 
@@ -136,9 +143,9 @@ class Cutter:
                 client, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+            threading.Thread(target=self._connect, args=(client, listener), daemon=True).start()
 
-    def _connect(self, client):
+    def _connect(self, client, listener):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WAITING)
         try:
             server = socket.create_connection(("127.0.0.1", self.target), timeout=60)
@@ -151,6 +158,9 @@ class Cutter:
             self.open.add(pair)
             self.connections += 1
             self.most = max(self.most, len(self.open))
+        if self.listener is not listener:           # it has gone, and cut what it knew of
+            self._end(pair)
+            return
         threading.Thread(target=self._pass, args=(client, server, self.up_way, pair), daemon=True).start()
         self._pass(server, client, self.down_way, pair)
 
@@ -159,8 +169,8 @@ class Cutter:
             while data := source.recv(PIECE):
                 if not self._send(data, sink, way):
                     self.cut += 1
+                    self.on_cut()           # before the client knows of the cut, and comes again
                     self._end(pair)
-                    self.on_cut()
                     return
             sink.shutdown(socket.SHUT_WR)
         except OSError:

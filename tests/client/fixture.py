@@ -118,15 +118,12 @@ def compressed(data, level=1, each=None):
 
 
 class Server(harness.Pod):
-    """The real export server. port: one of before     names: what its certificate is for"""
+    """The real export server. names: what its certificate is for"""
 
-    def __init__(self, volumes, port=None, token=TOKEN, names=LOOPBACK, **options):
+    def __init__(self, volumes, token=TOKEN, names=LOOPBACK, **options):
         super().__init__(volumes, token, **options)
         certificate(self.cert_dir, names)
         self.context = ssl.create_default_context(cafile=self.cert_file)
-        if port:
-            self.port = port
-            self.env["VMEXPORT_PORT"] = str(port)
 
     @property
     def cert_file(self):

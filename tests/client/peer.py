@@ -7,7 +7,8 @@ one.
         peer.files["/volumes/disk/disk.img.gz"] = gzip.compress(image)
         peer.hook = lambda request, reply: reply.update(cut=1000)
 
-hook is called before each answer and may change it. `requests` has all that was asked, in order.
+hook is called before each answer and may change it, and what the peer serves from then on. Requests that come at once are
+judged one after the other. `requests` has all that was asked, in order.
 """
 import contextlib
 import email.utils
@@ -44,10 +45,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):           # pylint: disable=invalid-name
         peer, self.close_connection = self.server.peer, True
         path, _, self.query = self.path.partition("?")
-        reply = peer.reply(self, path)
-        peer.requests.append(self)
-        peer.hook(self, reply)
-        self.status = reply.status
+        with peer.judging:          # no answer is of one disk with the tag of another, and each hook sees what the ones before have done
+            reply = peer.reply(self, path)
+            peer.requests.append(self)
+            peer.hook(self, reply)
+            self.status = reply.status
         self.send_response_only(reply.status)
         headers = {"Date": email.utils.formatdate(usegmt=True), **reply.headers, "Connection": "close"}
         if reply.framing == "chunked":
@@ -92,7 +94,7 @@ class Peer(http.server.ThreadingHTTPServer):
         self.peer, self.port = self, self.server_address[1]
         self.files, self.ranges, self.framing, self.token = dict(files or {}), ranges, framing, token
         self.tag, self.careless, self.rest = tag, careless, dict(rest or {})
-        self.hook, self.requests = lambda request, reply: None, []
+        self.hook, self.requests, self.judging = lambda request, reply: None, [], threading.Lock()
         cert = f"{folder}/peer-{self.port}"
         os.mkdir(cert)
         certificate(cert, names)

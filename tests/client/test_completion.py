@@ -15,7 +15,7 @@ zmodload zsh/zpty || exit 9
 zpty -b z zsh -f -i
 send() { zpty -w z "$1"; }
 send "PROMPT=READY; stty -echo; unset zle_bracketed_paste; setopt no_beep; autoload -Uz compinit; compinit -u -D; source $1; LISTMAX=1000; zstyle ':completion:*' menu no; bindkey '^I' list-choices; echo SET"
-wait_for() { local text= piece; local -i n=0; while (( n++ < 200 )); do if zpty -r -t z piece; then text+=$piece; else sleep 0.05; fi; [[ $text == *$1* ]] && break; done; print -r -- $text; }
+wait_for() { local text= piece; local -i n=0; while (( n++ < 500 )); do if zpty -r -t z piece; then text+=$piece; else sleep 0.05; fi; [[ $text == *$1* ]] && break; done; print -r -- $text; }
 wait_for $'SET\r' >/dev/null
 zpty -w -n z "$2"$'\t'
 wait_for "$3"

@@ -147,14 +147,17 @@ def test_a_namespace_that_is_not_there(w):
     check("secret" not in run.err.lower(), "it speaks of a Secret")
 
 
-def with_both_groups(plane):
+def with_both_groups(w):
+    plane = w.plane
     path = fixture.render(f"{plane.dir}/crd-beside.yaml", fixture.shared.GROUP_BESIDE_KUBEVIRT, fixture.shared.NAMESPACE, "crd.yaml")
     plane.apply_crds(path)
+    # It is established, and in what there is, a moment before it is served.
+    eventually(lambda: plane.request("GET", f"/apis/{fixture.shared.GROUP_BESIDE_KUBEVIRT}/v1/namespaces/{w.ns}/{fixture.PLURAL}")[0] == 200, "the second group is served")
 
 
 @alone
 def test_of_two_groups_ours_comes_first_and_either_can_be_chosen(w):
-    with_both_groups(w.plane)
+    with_both_groups(w)
     beside = fixture.World(w.plane, w.home, namespace=w.ns, group=fixture.shared.GROUP_BESIDE_KUBEVIRT)
     w.start("create", "exp", "--pvc=src").done()
     check(beside.exp() and not w.exp(), "not in export.vmexport.io")

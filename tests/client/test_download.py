@@ -166,7 +166,7 @@ def test_a_fifo_stays_one(w, pod, disk):
     run = w.begin("--format=raw", "--output=fifo")
     reader.start()
     run.done()
-    reader.join(10)
+    reader.join(60)
     check(stat.S_ISFIFO(os.stat(w.file("fifo")).st_mode), "the FIFO was replaced")
     same(got[0], disk.data)
 
@@ -411,7 +411,8 @@ def test_progress_on_a_terminal(w, pod, big):
     eventually(lambda: re.search(r"[1-9]\d? ?%", "".join(seen)), f"a percentage: {seen}")
     cutter.release()
     run.done()
-    check("/s" in "".join(seen) and "\r" in "".join(seen), f"no rate, or not drawn anew: {seen}")
+    # What came last may have to be read yet.
+    eventually(lambda: "/s" in "".join(seen) and "\r" in "".join(seen), f"a rate, and that it is drawn anew: {seen}")
 
 
 def test_quiet(w, pod):

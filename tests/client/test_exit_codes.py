@@ -71,14 +71,14 @@ def test_interrupted(w, pod):
     w.existing(cutter, cert=pod.cert, volumes=("big",))
     run = w.begin("--output=d")
     eventually(cutter.held, f"a MiB: {run}")
-    run.interrupt(signal.SIGINT).failed(INTERRUPTED, within=10)
+    run.interrupt(signal.SIGINT).failed(INTERRUPTED, within=20)
 
 
 def test_a_second_interrupt_ends_it_at_once(w):
     w.made()
     w.be("Pending", "PodPending", "starting")
     run = w.begin("--output=d").says("starting")
-    run.interrupt().interrupt().finish(5)
+    run.interrupt().interrupt().finish(20)
     check(run.code != 0, "exit code 0")
 
 

@@ -150,7 +150,7 @@ def test_another_certificate(w, pod, big):
 
 
 def test_a_pod_that_is_restarted(w, big):
-    """Killed, and after some seconds in which the export is Pending there is another at the same port."""
+    """Killed, and after some seconds in which the export is Pending there is another behind the same address."""
     server = fixture.Server([("big", "disk", "id-1", big.path)])
     with server:
         cutter = through(w, server, formats=("gzip",))
@@ -162,7 +162,8 @@ def test_a_pod_that_is_restarted(w, big):
         server.end(seconds=30)
     cutter.release()
     time.sleep(2)
-    again = w.serve([("big", "disk", "id-1", big.path)], port=server.port)
+    again = w.serve([("big", "disk", "id-1", big.path)])
+    cutter.target = again.port          # its own may be another's by now
     w.be_ready(cutter, cert=again.cert, volumes=("big",), formats=("gzip",))
     run.done()
     same(w.read("d.img"), big.data)
@@ -215,7 +216,7 @@ def test_the_next_run_goes_on_after_an_interrupt(w, pod, big):
         if not w.exp():
             w.made()
         w.be_ready(cutter, cert=pod.cert, volumes=("big",), formats=formats)
-        run = interrupted(w, cutter, *args, "--output=d").failed(INTERRUPTED, "again|resume|go on|goes on|continue", within=10)
+        run = interrupted(w, cutter, *args, "--output=d").failed(INTERRUPTED, "again|resume|go on|goes on|continue", within=20)
         check("d" not in w.files(), f"part of the disk under the final name: {run}")
         check("d.part" in w.files(), f"nothing was kept: {w.files()}")
         cutter.release()
@@ -236,10 +237,10 @@ def test_several_interrupts(w, pod, big):
     """Of pieces (of 16 MiB) that are fetched at once, what is there without a gap is gone on with."""
     cutter, there = through(w, pod, formats=("raw",)), 0
     for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # All but 16 MiB, and 4 MiB: so much of the first piece is there, however the connections share it.
-        cutter.hold_at(cutter.down + int((len(big.data) - there - 12 * MIB) * 1.005))
+        # All but 16 MiB, and 4 MiB: so much of the first piece is there, however the connections share it. Or of the only one that is left.
+        cutter.hold_at(cutter.down + int(max(len(big.data) - there - 12 * MIB, 4 * MIB) * 1.005))
         run = w.begin("--format=raw", "--connections=3", "--output=d")
-        eventually(cutter.taken, f"all but 12 MiB: {run}")
+        eventually(cutter.taken, f"all but 12 MiB, or 4 MiB: {run}")
         run.interrupt(signo).finish(15)
         check(run.code not in (0, -signo), f"exit code of {run}")
         cutter.release()
@@ -255,7 +256,7 @@ def test_an_interrupt_while_it_waits(w):
     w.made()
     w.be("Pending", "PodPending", "the pod starts")
     run = w.begin("--output=d").says("the pod starts")
-    run.interrupt().failed(INTERRUPTED, within=5)
+    run.interrupt().failed(INTERRUPTED, within=20)
     check(w.exp() and not w.files(), "something was deleted or left")
 
 

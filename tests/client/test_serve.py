@@ -25,10 +25,10 @@ def environment(tmp, **variables):
 
 
 class Serve:
-    """A run of it that has said where it serves: `said`, `url`, `folder`."""
+    """A run of it that has said where it serves: `said`, `url`, `folder`. before: a command to run it by"""
 
-    def __init__(self, tmp, *args, **variables):
-        self.process = subprocess.Popen([PROGRAM, "serve", *args], env=environment(tmp, **variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def __init__(self, tmp, *args, before=(), **variables):
+        self.process = subprocess.Popen([*before, PROGRAM, "serve", *args], env=environment(tmp, **variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, start_new_session=True)
         self.said = ""
         while LAST_LINE not in self.said:
@@ -181,9 +181,9 @@ def test_signals_end_it_and_nothing_is_left(disk, tmp):
 
 def test_timeout_1_ends_it_in_order_too(disk, tmp):
     """It signals its child, and then the group of processes that it is in."""
-    done = subprocess.run(["timeout", str(2 + SLOW), PROGRAM, "serve", "--disk", disk, "--listen=127.0.0.1:0"], env=environment(tmp), stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, check=False, start_new_session=True)
-    check(done.returncode == 124 and "Serving on" in done.stdout, f"{done.returncode}: {done.stdout}{done.stderr}")
+    with Serve(tmp, "--disk", disk, "--listen=127.0.0.1:0", before=("timeout", "1h")) as serve:
+        status, said = serve.end(signal.SIGALRM)            # its time is over
+        equal(status, 124, said)
     wait_until(lambda: not left(tmp), "its folder is gone", 20)
 
 

@@ -8,7 +8,8 @@ from fixture import DENIED, NOT_FOUND, NOT_READY, SLOW, USAGE, check, equal, sam
 from fixture import gunzip
 from world import never
 
-AT_ONCE = 6             # seconds; a missing source has three of them
+AT_ONCE = 15            # seconds, the start of the client on a busy machine included; a missing source has three of them
+LONG = f"--readiness-timeout={10 * AT_ONCE * SLOW}s"         # far from at once
 
 
 def test_ready_is_noticed_at_once(w, pod, disk):
@@ -18,7 +19,7 @@ def test_ready_is_noticed_at_once(w, pod, disk):
     when = time.monotonic()
     w.be_ready(pod)
     run.done()
-    check(time.monotonic() - when < 3 * SLOW, f"{time.monotonic() - when:.1f} s from Ready to the end of a small download")
+    check(time.monotonic() - when < 6 * SLOW, f"{time.monotonic() - when:.1f} s from Ready to the end of a small download")
     same(gunzip(w.read("d.gz")), disk.data)
 
 
@@ -59,7 +60,7 @@ def test_what_cannot_succeed_ends_at_once(w):
     w.made()
     for phase, reason, message in (("Skipped", "NoVolumes", "the machine web7 has no volume"), ("Terminated", "PodCompleted", "its server has ended")):
         w.be(phase, reason, message)
-        run = w.run("download", "exp", "--readiness-timeout=60s", "--output=d").failed(NOT_READY, message)
+        run = w.run("download", "exp", LONG, "--output=d").failed(NOT_READY, message)
         check(run.seconds < AT_ONCE * SLOW, f"{run.seconds:.1f} s")
     equal(w.files(), [])
 
@@ -67,7 +68,7 @@ def test_what_cannot_succeed_ends_at_once(w):
 def test_terminated_while_it_waits(w):
     w.made()
     w.be("Pending", "PodPending", "the pod starts")
-    run = w.begin("--readiness-timeout=60s", "--output=d").says("the pod starts")
+    run = w.begin(LONG, "--output=d").says("the pod starts")
     w.be("Terminated", "PodFailed", "its server has failed")
     run.failed(NOT_READY, "has failed", within=AT_ONCE)
 
@@ -75,7 +76,7 @@ def test_terminated_while_it_waits(w):
 def test_a_source_that_is_missing(w):
     w.made(of="disk9")
     w.be("Pending", "PVCNotFound", "PersistentVolumeClaim disk9 not found", condition="PVCReady")
-    run = w.run("download", "exp", "--readiness-timeout=60s", "--output=d").failed(NOT_FOUND, "disk9 not found", "--wait-for-source")
+    run = w.run("download", "exp", LONG, "--output=d").failed(NOT_FOUND, "disk9 not found", "--wait-for-source")
     check(2.5 < run.seconds < AT_ONCE * SLOW, f"{run.seconds:.1f} s")
 
 
@@ -83,7 +84,6 @@ def test_a_source_that_comes_within_the_three_seconds(w, pod):
     w.made()
     w.be("Pending", "PVCNotFound", "PersistentVolumeClaim disk not found", condition="PVCReady")
     run = w.begin("--output=d.gz").says("not found")
-    time.sleep(0.5)
     w.be("Pending", "Bound", "", condition="PVCReady")
     never(lambda: run.process.poll() is not None, 3, "it gave up")
     w.be_ready(pod)
@@ -103,7 +103,7 @@ def test_readiness_timeout(w):
     w.made()
     w.be("Pending", "PodPending", "the pod starts")
     run = w.run("download", "exp", "--readiness-timeout=2s", "--output=d").failed(NOT_READY, "the pod starts", "2 s|readiness-timeout")
-    check(1.8 < run.seconds < 2 + 3 * SLOW, f"{run.seconds:.1f} s")
+    check(1.8 < run.seconds < 2 + AT_ONCE * SLOW, f"{run.seconds:.1f} s")
     w.run("download", "exp", "--readiness-timeout=soon", "--output=d").failed(USAGE, "readiness-timeout")
     equal(w.files(), [])
 
@@ -113,7 +113,7 @@ def test_no_way_in_names_the_ways(w, pod):
     w.made()
     w.has_service()
     w.be_ready(pod, where=("internal",))
-    run = w.run("download", "exp", "--readiness-timeout=60s", "--output=d").failed(NOT_READY, "external", "port-forward")
+    run = w.run("download", "exp", LONG, "--output=d").failed(NOT_READY, "external", "port-forward")
     check(run.seconds < 2 * AT_ONCE * SLOW, f"{run.seconds:.1f} s")
     equal(w.files(), [])
 
@@ -140,7 +140,7 @@ def test_an_export_that_is_deleted_meanwhile(w):
 
 def test_a_machine_that_runs_is_offered_a_snapshot(w):
     w.vm("web7", claims=("disk",))
-    run = w.begin("--vm=web7", "--readiness-timeout=4s", "--output=d")
+    run = w.begin("--vm=web7", f"--readiness-timeout={5 * SLOW}s", "--output=d")       # the test's part has to come within it
     w.made_by(run)
     w.be("Pending", "InUse", "PersistentVolumeClaim disk is in use by VirtualMachine web7", condition="PVCReady")
     run.failed(NOT_READY, "in use", "--snapshot-first")
