@@ -17,9 +17,11 @@ In the foreground, until Ctrl-C or SIGTERM, with the path of a kubeconfig as its
 """
 import argparse
 import base64
+import contextlib
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,6 +34,7 @@ import time
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START_SECONDS = 120         # generous: another start, or a build, may have the processors
+PORTS = range(15000, 30000)  # below Linux' ip_local_port_range, and Kubernetes' NodePorts
 SERVICE_CIDR, SERVICE_ADDRESS = "10.96.0.0/16", "10.96.0.1"
 # What the tests rely on. Without the binder, a claim's phase is the test's to say; without the pod garbage collector,
 # a pod may be on a node that there isn't.
@@ -72,13 +75,14 @@ class Program:
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Not those that the system chooses for connections and whoever asks for any: it would give them away before they are used."""
+    ports = set()
+    while len(ports) < count:
+        port = random.choice(PORTS)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            ports.add(port)
+    return list(ports)
 
 
 def programs():

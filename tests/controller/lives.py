@@ -18,7 +18,7 @@ import threading
 import time
 
 from harness import equal
-from world import CHILDREN, KINDS, WITHIN, World, eventually, owner, uid
+from world import CHILDREN, KINDS, NOT_OURS, WITHIN, World, eventually, owner, uid
 
 VOLATILE = ("resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink")
 # Secrets first, for what is in them.
@@ -29,7 +29,6 @@ RANDOM = (("secret", re.compile(r"<secret [^>]*>")),
           ("digest", re.compile(r"\b(?=[0-9a-f]*[0-9])[0-9a-f]{16,}\b")))
 TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\b[1-4]\d{9}\b")           # also in seconds since 1970
 LABEL = "app.kubernetes.io/managed-by"
-NOT_OURS = ("kube-root-ca.crt",)
 
 
 # ---- lives: each gives the name of a point when that is reached ----
@@ -154,6 +153,11 @@ class Audit:
         with self.lock:
             return {what: {k: len(v) for k, v in found.items()} for what, found in self.seen.get(namespace, {}).items()}
 
+    def knows(self, kind, o):
+        meta = o["metadata"]
+        with self.lock:
+            return meta["name"] in NOT_OURS or meta["uid"] in self.seen[meta["namespace"]][f"{kind}/{meta['name']}"]["objects"]
+
     def _keep_watching(self, kind, begun):
         base, plural = KINDS[kind][:2]
         while True:
@@ -210,6 +214,7 @@ class Life:
         for _ in self.life(self.w):
             self.w.settled()
             points.append(objects(self.w))
+        eventually(lambda: all(self.audit.knows(kind, o) for kind in CHILDREN for o in self.w.list(kind)), "the audit has seen all that there is")
         made = self.audit.made(self.w.ns)
         self.w.close()
         return Wanted(numbered(points, self.w.ns), made)

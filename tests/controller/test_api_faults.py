@@ -64,7 +64,7 @@ def test_too_many_requests_are_repeated_no_sooner_than_told(plane):
 
 @alone
 def test_nobody_is_told_that_there_is_no_ca_while_the_first_one_is_made(plane):
-    with Stage(plane, start=False) as s, s.proxy.rule(delay(1), verbs="create update patch", namespace=fixture.NAMESPACE):
+    with Stage(plane, start=False) as s, s.proxy.rule(delay(0.5), verbs="create update patch", namespace=fixture.NAMESPACE):
         w = World(plane)
         for kind, name in (("secret", "vmexport-ca"), ("secret", "vmexport-proxy-tls"), ("configmap", "vmexport-ca")):
             w.delete(kind, name, ns=fixture.NAMESPACE)
@@ -73,7 +73,7 @@ def test_nobody_is_told_that_there_is_no_ca_while_the_first_one_is_made(plane):
         since = w.version("export")
         s.controller.start()
         eventually(lambda: w.get("secret", "vmexport-ca", ns=fixture.NAMESPACE), "the CA")
-        time.sleep(0.5)                 # the proxy's files are being written: what comes now must not be taken for the end of that
+        time.sleep(0.2)                 # the proxy's files are being written: what comes now must not be taken for the end of that
         w.patch("secret", "vmexport-ca", {"metadata": {"annotations": {"note": "x"}}}, ns=fixture.NAMESPACE)
         w.ready()
         told = [c["reason"] for _, e in w.changes("export", since) for c in (e.get("status") or {}).get("conditions", ())]

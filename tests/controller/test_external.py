@@ -8,7 +8,7 @@ import ssl
 import fixture
 from fixture import alone, equal, eventually, never
 from outside import PROXY, base, certificate, hidden, ingress, ready, removed, route, shown, tls
-from world import PROMPT, uid
+from world import PROMPT, WITHIN, uid
 
 
 @alone
@@ -155,10 +155,10 @@ def test_an_ingress_that_came_while_the_controller_was_away(w, controller):
     controller.kill()
     with ingress(w, "a.example.test"):
         controller.start()
-        shown(w, "a.example.test", 5)
+        shown(w, "a.example.test", WITHIN)
         controller.kill()
     controller.start()
-    hidden(w, 5)
+    hidden(w, WITHIN)
 
 
 fixture.main(globals())

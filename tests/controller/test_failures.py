@@ -21,8 +21,22 @@ def quota(w, **hard):
     """Without what it forbids; underscores are dots."""
     hard = {k.replace("_", "."): v for k, v in hard.items()}
     w.create("quota", {"metadata": {"name": "tight"}, "spec": {"hard": hard}})
-    eventually(lambda: w.get("quota", "tight")["status"].get("hard"), "the quota holds")
-    time.sleep(0.2)
+    probe = {"pods": ("pod", pod()), "secrets": ("secret", {}), "requests.storage": ("pvc", claim("2Gi"))}
+    for what in hard:
+        refused(w, *probe[what], "exceeded quota: tight")
+
+
+def pod(**container):
+    return {"spec": {"containers": [{"name": "c", "image": "i", **container}]}}
+
+
+def claim(size):
+    return {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}}
+
+
+def refused(w, kind, o, message):
+    """Waits until the API server refuses such an object: it learns by watches of its own of what refuses it."""
+    eventually(lambda: message in w.try_create(kind, {"metadata": {"name": "probe"}, **o}, dry=True)[1].get("message", ""), f"a {kind} is refused: {message}", 30)
 
 
 def denied(w, group, version, resource, message):
@@ -33,16 +47,8 @@ def denied(w, group, version, resource, message):
         "validations": [{"expression": "false", "message": message, "reason": "Forbidden" if resource == "pods" else "Invalid"}]}})
     w.create("binding", {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": w.ns}}}}})
-    probe = {"pods": ("pod", {"spec": {"containers": [{"name": "c", "image": "i"}]}}), "services": ("service", {"spec": {"ports": [{"port": 1}]}}),
-             "secrets": ("secret", {}), "persistentvolumeclaims": ("pvc", {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}})}
-
-    def holds():
-        kind, o = probe[resource]
-        status, answer = w.try_create(kind, {"metadata": {"name": "probe"}, **o})
-        if status == 201:
-            w.delete(kind, "probe")
-        return message in answer.get("message", "")     # not that the last probe is still going
-    eventually(holds, "the policy holds", 30)
+    probe = {"pods": ("pod", pod()), "services": ("service", {"spec": {"ports": [{"port": 1}]}}), "persistentvolumeclaims": ("pvc", claim("1Gi"))}
+    refused(w, *probe[resource], message)
     return name
 
 
@@ -110,7 +116,7 @@ def test_a_webhook_denies_the_restored_claims(w):
 
 def test_a_namespace_that_forbids_what_the_pod_needs(w):
     w.create("limitrange", {"metadata": {"name": "small"}, "spec": {"limits": [{"type": "Container", "max": {"memory": "1Mi"}}]}})
-    time.sleep(0.3)
+    refused(w, "pod", pod(resources={"limits": {"memory": "2Mi"}}), "maximum memory usage")
     w.pvc()
     w.export()
     waits_saying(w, "memory")

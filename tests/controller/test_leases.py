@@ -13,7 +13,7 @@ from faultproxy import answer, cut_after, cut_watch, delay, error_event
 from fixture import NAMESPACE, Controller, alone, check, equal, eventually
 from harness import SLOW
 from lives import Life, claim
-from stage import SEED, WRITES, Stage
+from stage import PATIENT, SEED, WRITES, Stage
 from world import World
 
 LEASE = ["--lease-duration=4s", "--lease-renew=3s", "--lease-retry=1s"]
@@ -23,11 +23,11 @@ LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/vmexpo
 # ---- leases ----
 
 @contextlib.contextmanager
-def two(plane):
+def two(plane, flags=LEASE):
     """A leader behind a proxy, and one that stands by."""
-    with Stage(plane, LEASE) as s:
+    with Stage(plane, flags) as s:
         eventually(lambda: plane.request("GET", LEASE_PATH)[1]["spec"]["holderIdentity"] == "controller", "the first one leads")
-        with Controller(plane, flags=LEASE, name="second") as second:
+        with Controller(plane, flags=flags, name="second") as second:
             yield s, second
 
 
@@ -108,9 +108,9 @@ def test_a_lease_that_is_deleted(plane):
 
 @alone
 def test_a_leader_that_ends_leaves_at_once(plane):
-    with two(plane) as (s, second):
+    with two(plane, PATIENT + ["--lease-retry=1s"]) as (s, second):
         equal(s.controller.stop(), 0, "exit code")
-        eventually(lambda: plane.request("GET", LEASE_PATH)[1]["spec"]["holderIdentity"] == "second", "the other one leads", 3)
+        eventually(lambda: plane.request("GET", LEASE_PATH)[1]["spec"]["holderIdentity"] == "second", "the other one leads, at its next try", 10)
         second.check()
 
 

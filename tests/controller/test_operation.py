@@ -14,6 +14,7 @@ from fixture import Controller, World, alone, check, equal, eventually, never
 from harness import SLOW
 
 LEASE = ("--lease-duration", "4s", "--lease-renew", "3s", "--lease-retry", "1s")
+PATIENT = ("--lease-duration", "120s", "--lease-renew", "100s", "--lease-retry", "1s")         # runs out within no test, however busy the machine
 
 
 def works(plane, name="exp"):
@@ -120,7 +121,7 @@ def test_an_api_server_that_is_not_there_is_waited_for(plane):
     c = Controller(plane, server="https://127.0.0.1:1", wait="/healthz")
     never(lambda: c.get("/readyz")[0] == 200, 1.5, "ready without an API server")
     equal(c.get("/healthz")[0], 200)
-    check("127.0.0.1:1" in c.log, "the log names the address")
+    eventually(lambda: "127.0.0.1:1" in c.log, "the log names the address")
     c.stop()
 
 
@@ -136,8 +137,8 @@ def test_health_and_metrics(plane):
         names = {name for name, _ in c.metrics()}
         for word in ("reconcile", "queue", "watch", "exports", "request"):
             check(any(word in name for name in names), f"no metric of '{word}' among {sorted(names)}")
-        exports = {dict(labels)["phase"]: value for (name, labels), value in c.metrics().items() if "phase" in dict(labels)}
-        check(exports["Ready"] >= 1 and exports["Pending"] >= 1, exports)
+        for phase in ("Ready", "Pending"):                  # the server has a status before the controller has the answer
+            eventually(lambda phase=phase: any(value >= 1 for (_, labels), value in c.metrics().items() if ("phase", phase) in labels), f"an export is {phase}")
         check(c.metric("rest_client_requests_total", method="POST", code="201") >= 3, "API calls by verb and code")
 
 
@@ -176,10 +177,10 @@ def test_it_does_nothing_when_nothing_happens(plane):
     with Controller(plane) as c:
         works(plane)
         time.sleep(2)
-        before, calls = c.cpu(), requests(c)
+        before, calls, start = c.cpu(), requests(c), time.monotonic()
         time.sleep(5)
         more = {call: n - calls.get(call, 0) for call, n in requests(c).items() if n > calls.get(call, 0)}
-        check(sum(more.values()) <= 3, more)                # the lease is renewed each 2 s
+        check(sum(more.values()) <= (time.monotonic() - start) / 2 + 1, more)               # the lease is renewed each 2 s
         check(c.cpu() - before <= 0.1 * SLOW, f"{c.cpu() - before} s of CPU in 5 s")
 
 
@@ -187,13 +188,13 @@ def test_it_does_nothing_when_nothing_happens(plane):
 
 @alone
 def test_one_of_two_leads_and_the_other_takes_over_at_once_after_sigterm(plane):
-    first = Controller(plane, flags=LEASE, name="first")
+    first = Controller(plane, flags=PATIENT, name="first")
     works(plane)
-    second = Controller(plane, flags=LEASE, name="second", wait="/healthz")
+    second = Controller(plane, flags=PATIENT, name="second", wait="/healthz")
     time.sleep(1)
     check("first" in holder(plane), holder(plane))
     equal(first.stop(), 0)
-    eventually(lambda: "second" in holder(plane), "the second leads", 2.5)
+    eventually(lambda: "second" in holder(plane), "the second leads, at its next try", 10)
     works(plane)
     equal(second.stop(), 0)
 
@@ -205,7 +206,8 @@ def test_after_kill_the_other_takes_over_when_the_lease_has_run_out(plane):
     second = Controller(plane, flags=LEASE, name="second", wait="/healthz")
     first.kill()
     start = time.monotonic()
-    eventually(lambda: "second" in holder(plane), "the second leads", 8)
+    # It may have seen the last renewal 2.2 s after that was made, waits 4 s, and tries again up to 2.2 s later.
+    eventually(lambda: "second" in holder(plane), "the second leads", 15)
     check(time.monotonic() - start > 1.5, "it did not wait for the lease to run out")
     w.export("next")
     w.ready("next")
@@ -214,7 +216,7 @@ def test_after_kill_the_other_takes_over_when_the_lease_has_run_out(plane):
 
 @alone
 def test_the_one_that_stands_by_writes_nothing(plane):
-    with Controller(plane, flags=LEASE, name="first"), Controller(plane, flags=LEASE, name="second", wait="/healthz") as second:
+    with Controller(plane, flags=PATIENT, name="first"), Controller(plane, flags=PATIENT, name="second", wait="/healthz") as second:
         w = works(plane)
         w.settled()
         writes = [labels for labels, v in requests(second).items() if v and dict(labels)["method"] in ("POST", "PATCH", "DELETE")]
@@ -228,7 +230,7 @@ def test_one_whose_lease_was_taken_stops_working(plane):
     w = World(plane, namespace=fixture.NAMESPACE)
     w.patch("lease", "vmexport-controller", {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 3600,
                                                       "renewTime": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() + 60))}})
-    time.sleep(4.5)
+    time.sleep(4.5 * SLOW)
     other = World(plane)
     other.pvc()
     other.export()

@@ -152,7 +152,8 @@ def test_it_is_asked_again_while_it_looks(w, tmp):
         check("2 files" in w.shows("Readable", "False", "FilesUnreadable"), "the last answer counts")
         equal(len(pod.requests), 3, "requests")
         first, second = pod.times[1] - pod.times[0], pod.times[2] - pod.times[1]
-        check(0.9 < first < second, f"pauses of {first:.1f} and {second:.1f} s")
+        # Each is longer than the last, and a busy machine makes any of them longer still.
+        check(first > 0.95 and second > 1.95, f"pauses of {first:.1f} and {second:.1f} s")
 
 
 def test_the_remedy_makes_another_pod_which_is_asked(w, tmp):

@@ -9,7 +9,7 @@ from fixture import NAMESPACE, alone, equal
 from harness import SLOW
 from lives import LIVES, Life, objects
 from torture import WRITES, Torture
-from world import World
+from world import World, now
 
 
 @alone
@@ -17,10 +17,11 @@ def test_killed_at_the_deletion_of_an_export_that_has_expired(plane):
     with Torture(plane) as t:
         for side in ("before", "after"):
             w = World(plane)
+            w.pvc()
+            w.export()
+            w.ready()
             with t.deadly(side, verbs="delete", resource="virtualmachineexports") as rule:
-                w.pvc()
-                w.export(ttl="3s")
-                w.ready()
+                w.set_status("export", "exp", {"ttlExpirationTime": now()})         # however long it took to be Ready
                 w.gone()
             equal(rule.acted, 1, f"kills {side} the deletion")
 

@@ -42,6 +42,7 @@ PREFIXES = {        # of the children's names (lib/export/names.h)
     "export.vmexport.io": {"pod": "vmexport-", "service": "vmexport-", "ingress": "vmexport-", "token": "vmexport-token-",
                            "tls": "vmexport-tls-", "manifest": "vmexport-manifest-", "restored": "vmexport-"},
 }
+NOT_OURS = ("kube-root-ca.crt",)         # of the controller-manager, in every namespace, and as late as it likes
 MANAGED = "app.kubernetes.io/managed-by=vmexport-controller"
 TOKEN = "a-token-of-the-user-0123456789"
 NUMBERS = itertools.count(1)
@@ -136,10 +137,10 @@ class World:
         text = self.plane.request("GET", self.path(kind) + f"?watch=1&timeoutSeconds=1&resourceVersion={since}", raw=True)[1]
         return [(e["type"], e["object"]) for e in map(json.loads, text.splitlines())]
 
-    def try_create(self, kind, o, ns=None):
-        """(status, answer)."""
+    def try_create(self, kind, o, ns=None, dry=False):
+        """(status, answer). dry: it is only judged."""
         base, _, name, _ = self.kinds[kind]
-        return self.plane.request("POST", self.path(kind, ns=ns), {"apiVersion": base.split("/", 2)[2], "kind": name, **o})
+        return self.plane.request("POST", self.path(kind, ns=ns) + ("?dryRun=All" if dry else ""), {"apiVersion": base.split("/", 2)[2], "kind": name, **o})
 
     def create(self, kind, o, ns=None):
         status, answer = self.try_create(kind, o, ns)
@@ -376,7 +377,7 @@ class World:
         return self.pod_phase(p["metadata"]["name"], "Running") if p and not runs else p
 
     def ready(self, name="exp", seconds=WITHIN):
-        """Plays kubelet and provisioner until the export is Ready; returns it."""
+        """Plays kubelet and provisioner until the export is Ready, and all of its claims are known to be bound."""
         def step():
             # The pod is looked for first: its claims are there before it is, so that it doesn't run before they are all bound.
             p = self.pod(name)
@@ -385,7 +386,10 @@ class World:
                     self.bind(claim["metadata"]["name"])
             p = p and self.run_pod(name)
             e = self.exp(name)
-            return e if p and (e.get("status") or {}).get("phase") == "Ready" else None
+            status = e.get("status") or {}
+            # Claims are told of by another watch than pods: the pod may be Ready before they are known to be bound.
+            unbound = [c for c in status.get("conditions") or [] if c["type"] in ("PVCReady", "VolumesCreated") and c["status"] != "True"]
+            return e if p and status.get("phase") == "Ready" and not unbound else None
         try:
             return eventually(step, f"{name} is Ready", seconds)
         except AssertionError as e:
@@ -434,7 +438,8 @@ class World:
     def settled(self, seconds=1.0, within=WITHIN):
         """Waits until no object of the controller in the namespace has changed for so long; returns their resourceVersions."""
         def state():
-            return {(kind, o["metadata"]["name"]): o["metadata"]["resourceVersion"] for kind in ("export", *CHILDREN) for o in self.list(kind)}
+            return {(kind, o["metadata"]["name"]): o["metadata"]["resourceVersion"] for kind in ("export", *CHILDREN) for o in self.list(kind)
+                    if o["metadata"]["name"] not in NOT_OURS}
         end, last, since = time.monotonic() + within * SLOW, state(), time.monotonic()
         while time.monotonic() - since < seconds:
             check(time.monotonic() < end, f"objects are still being written after {within} s")
