@@ -20,6 +20,7 @@ import glob
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ LINK, ALIAS = "/sys/class/net/vmexport-{}", "/sys/class/net/vmexport-{}/ifalias"
 # Where its programs write outside of the folder: the CNI library, the kubelet and what is run in it.
 OWN_PLACES = ("/run", "/var/log", "/var/lib")
 MARK = "vmexport-node.lock"
-GONE_SECONDS = 30
+GONE_SECONDS = 120
 LOOP_GET_STATUS64 = 0x4C05
 
 
@@ -99,23 +100,29 @@ def loops():
 
 
 def upon(device):
-    """The number of the block device that a loop device is upon; when the node's mounts have gone, its file has no name."""
+    """What a loop device is upon: (device, inode) of its file, and its number when that is a block device, which has no name when
+    the node's mounts have gone. None: upon nothing."""
     try:
         with open(device, "rb") as f:
             status = fcntl.ioctl(f, LOOP_GET_STATUS64, bytes(232))
     except OSError:         # just detached
         return None
-    return int.from_bytes(status[16:24], sys.byteorder)     # lo_rdevice
+    return struct.unpack_from("3Q", status)     # lo_device, lo_inode, lo_rdevice
 
 
 def detach_loops(folder):
     """Those of files below the folder, and the kubelet's, which it lays upon a block volume's own."""
-    ours = {device: os.stat(device).st_rdev for device, file in loops().items() if below(file, folder)}
-    kubelets = {device for device in loops() if device not in ours and upon(device) in ours.values()}
+    files = loops()
+    before = {device: upon(device) for device in files}
+    ours = {device: os.stat(device).st_rdev for device, file in files.items() if below(file, folder)}
+    kubelets = [device for device, what in before.items() if device not in ours and what and what[2] in ours.values()]
+
+    def is_there(device):       # and not another's by now, who took the number that had become free
+        return device in loops() and upon(device) == before[device]
     for device in [*kubelets, *ours]:
-        if device in loops():       # one that was detached in vain before goes with what is upon it
+        if is_there(device):        # one that was detached in vain before goes with what is upon it
             command("losetup", "--detach", device)
-    until(lambda: not {*kubelets, *ours} & set(loops()), f"the loop devices of {folder} are detached")
+    until(lambda: not any(map(is_there, [*kubelets, *ours])), f"the loop devices of {folder} are detached")
 
 
 def cgroup_roots():

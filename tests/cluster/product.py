@@ -35,7 +35,7 @@ def load_image(node):
 def helm(node, *words, major=MAJOR, namespace=NAMESPACE):
     """Runs Helm as admin; its output, or Failed."""
     folder = node.dir + "/helm"
-    env = dict(os.environ, KUBECONFIG=node.admin, HELM_CACHE_HOME=folder, HELM_CONFIG_HOME=folder, HELM_DATA_HOME=folder)
+    env = dict(os.environ, KUBECONFIG=node.admin, HELM_CACHE_HOME=folder, HELM_CONFIG_HOME=folder, HELM_DATA_HOME=folder, KUBECACHEDIR=folder)
     done = subprocess.run([REPO + "/tests/helm/helm", str(major), "--namespace", namespace, *words], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Failed(f"helm {' '.join(words)}: {done.stderr.strip()}")
@@ -46,7 +46,7 @@ def install(node, *flags, major=MAJOR, chart=CHART, namespace=NAMESPACE):
     """Installs the chart, or upgrades to it, and waits until all of it works; what Helm says, the chart's notes included. Without
     flags, they are those of by_node_port()."""
     flags = flags or by_node_port(node)
-    return helm(node, "upgrade", RELEASE, chart, "--install", "--create-namespace", "--wait", "--timeout", "2m", *flags, major=major, namespace=namespace)
+    return helm(node, "upgrade", RELEASE, chart, "--install", "--create-namespace", "--wait", "--timeout", "5m", *flags, major=major, namespace=namespace)
 
 
 def by_node_port(node):

@@ -37,7 +37,7 @@ from world import World, data, eventually, never, uid
 
 FOLDER = os.environ.get("VMEXPORT_CLUSTER", "/var/tmp/vmexport-cluster")
 GROUP, NAMESPACE = "export.kubevirt.io", product.NAMESPACE
-READY = 60          # seconds in which an export is Ready that can be
+READY = 180         # seconds, on a busy machine, in which an export is Ready that can be
 DISK = {"annotations": {"cdi.kubevirt.io/storage.contentType": "kubevirt"}}
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 NUMBERS = itertools.count(1)
@@ -135,8 +135,12 @@ class Space(World):
     # ---- exports: nothing is played here
 
     def ready(self, name="exp", seconds=READY):
+        """With a pod that is: what the status says may still be of one that has just been told to go."""
+        def is_ready():
+            conditions = self.pod(name)["status"]["conditions"]
+            return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) and self.phase(name) == "Ready" and self.exp(name)
         try:
-            return eventually(lambda: self.phase(name) == "Ready" and self.exp(name), f"{name} is Ready", seconds)
+            return eventually(is_ready, f"{name} is Ready", seconds)
         except AssertionError as e:
             raise AssertionError(f"{e}: {self.summary()}") from None
 
@@ -168,30 +172,44 @@ class Space(World):
 
 
 class Download(threading.Thread):
-    """One of a disk, through the proxy, that takes its time: some 12 s, or as long as curl's flags and the disk's size make it
-    take. `finish()`: it goes on to its end and is whole; `breaks()`: curl says that it is not."""
+    """One of a disk, through the proxy, of which `rate` bytes a second are read: more than two minutes, and far more than all the
+    buffers on the way hold (some 25 MiB). `finish()`: what is left of it is read at once, and it is whole; `breaks()`: curl says that
+    it is not."""
 
-    def __init__(self, w, tmp, *flags, **disk):
-        super().__init__()
-        self.image, self.out, self.done = w.disk(**disk), tmp + "/disk.img", None
+    def __init__(self, w, tmp, rate=2 * MIB):
+        super().__init__(daemon=True)           # a test that fails does not wait for its end
+        self.w, self.image, self.out, self.pipe, self.rate, self.done = w, w.disk(size=256 * MIB), tmp + "/disk.img", tmp + "/pipe", rate, None
+        self.hurries = threading.Event()
         w.export()
         w.ready()
-        self.command = (w.formats(where="external")["raw"], self.out, *(flags or ("--limit-rate", "2M")))
-        self.w = w
+        os.mkfifo(self.pipe)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
         self.start()
         eventually(lambda: size(self.out) > 0, "the download has begun")
 
     def run(self):
-        self.done = self.w.curl(*self.command)
+        self.done = self.w.curl(self.w.formats(where="external")["raw"], self.pipe)
+
+    def read(self):
+        with open(self.pipe, "rb", buffering=0) as pipe, open(self.out, "wb", buffering=0) as out:
+            while data := pipe.read(65536):
+                out.write(data)
+                self.hurries.wait(len(data) / self.rate)
+
+    def ended(self, seconds):
+        self.join(seconds)
+        self.reader.join(seconds)
 
     def breaks(self):
-        self.join(120)
+        self.ended(120)
         check(self.done and self.done.returncode != 0, f"curl ended well: {self.done}")
         check(size(self.out) < size(self.image), "all of it is there")
 
     def finish(self):
         check(self.is_alive(), "the download was over before the end of what it was to stand")
-        self.join(600)
+        self.hurries.set()
+        self.ended(600)
         equal((self.done.returncode, self.done.stderr), (0, ""), "the download")
         equal(sha256(self.out), sha256(self.image), "the disk")
 

@@ -24,7 +24,7 @@ from machine import until
 
 PREFIX = "nginx.ingress.kubernetes.io/"
 NAME, PORT = "ingress", 443
-SECONDS = 30
+SECONDS = 120
 SPEAKS = {"HTTP": "http", "HTTPS": "https"}
 # annotation: nginx' directive, its default, the unit of a number
 ANNOTATIONS = {

@@ -61,7 +61,7 @@ def test_an_upgrade_and_a_rollback_leave_exports_alone(w, node, tmp):
     product.install(node)
     made(w, "after-upgrade")
     works(w, tmp, image)
-    product.helm(node, "rollback", product.RELEASE, before, "--wait", "--timeout", "2m")
+    product.helm(node, "rollback", product.RELEASE, before, "--wait", "--timeout", "5m")
     made(w, "after-rollback")
     works(w, tmp, image)
     product.install(node)
@@ -71,12 +71,12 @@ def test_an_upgrade_and_a_rollback_leave_exports_alone(w, node, tmp):
 @alone
 def test_helm_test_says_whether_it_works(node):
     for major in (3, 4):
-        said = product.helm(node, "test", product.RELEASE, "--timeout", "1m", major=major)
+        said = product.helm(node, "test", product.RELEASE, "--timeout", "3m", major=major)
         equal(said.count("Phase:          Succeeded"), 2, said)
     equal(names(node, "pods", "--namespace", NAMESPACE, "--selector", TESTS), set(), "pods that are left of it")
     node.kubectl("delete", "service", "vmexport-proxy", "--namespace", NAMESPACE)
     try:
-        product.helm(node, "test", product.RELEASE, "--timeout", "1m")
+        product.helm(node, "test", product.RELEASE, "--timeout", "3m")
         check(False, "it succeeds without the Service")
     except Failed as e:
         check("vmexport-test-proxy" in str(e), e)

@@ -17,7 +17,7 @@ def kill(node, component):
 
     def replaced():
         pods = [p for p in pods_of(node, component) if p["metadata"]["uid"] not in old]
-        return pods and all(c["status"] == "True" for p in pods for c in p["status"].get("conditions", []) if c["type"] == "Ready")
+        return pods and all(any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", [])) for p in pods)
     eventually(replaced, f"another {component}", e2e.READY)
 
 
@@ -54,7 +54,7 @@ def test_a_download_goes_on_while_containerd_is_restarted(w, node, tmp):
 def test_a_proxy_that_is_to_end_finishes_its_downloads(w, node, tmp):
     download = Download(w, tmp)
     node.kubectl("rollout", "restart", "deployment/vmexport-proxy", "--namespace", e2e.NAMESPACE)
-    node.kubectl("rollout", "status", "deployment/vmexport-proxy", "--namespace", e2e.NAMESPACE, "--timeout=60s")
+    node.kubectl("rollout", "status", "deployment/vmexport-proxy", "--namespace", e2e.NAMESPACE, "--timeout=100s")
     download.finish()
     w.fetch(w.formats(where="external")["raw"], tmp + "/again.img")
 

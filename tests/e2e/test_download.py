@@ -67,7 +67,7 @@ def test_a_download_that_is_cut_goes_on_where_it_was(w, tmp):
     _, links = exported(w)
     out, cut = tmp + "/disk.img", 0
     for _ in range(2):      # curl gives up, as a client does whose connection is too slow
-        done = w.curl(links["raw"], out, "--limit-rate", "16M", "--max-time", "2", "--continue-at", "-")
+        done = w.curl(links["raw"], out, "--limit-rate", "8M", "--max-time", "8", "--continue-at", "-")
         equal(done.returncode, 28, f"curl is slow: {done.stderr}")
         check(cut < os.path.getsize(out) < LARGE, f"{os.path.getsize(out)} bytes after {cut}")
         cut = os.path.getsize(out)

@@ -166,8 +166,10 @@ def test_both_serve_exports_of_one_name_in_one_namespace(node, tmp):
 # ---- a group that is taken ----
 
 def controller_pod(node):
-    [pod] = json.loads(node.kubectl("get", "pods", "--namespace", e2e.NAMESPACE, "--selector", "app.kubernetes.io/component=controller", "--output", "json"))["items"]
-    return pod
+    pods = json.loads(node.kubectl("get", "pods", "--namespace", e2e.NAMESPACE, "--selector", "app.kubernetes.io/component=controller", "--output", "json"))["items"]
+    left = [p for p in pods if "deletionTimestamp" not in p["metadata"]]        # one of before may be about to end
+    equal(len(left), 1, "controllers")
+    return left[0]
 
 
 def has_ended(pod):

@@ -73,7 +73,7 @@ def run_all(node, tmp, todo):
     os.chmod(tmp + "/bin/helm", 0o755)
     script = TERMINAL + "".join(f"echo '<next>'\n{command}\n" for command, _ in todo)
     env = dict(os.environ, KUBECONFIG=node.admin, PATH=f"{tmp}/bin:{BUILD}/cli:{node.programs}:{os.environ['PATH']}", HELM_CACHE_HOME=tmp, HELM_CONFIG_HOME=tmp, HELM_DATA_HOME=tmp)
-    done = subprocess.run(["bash"], input=script, env=env, cwd=tmp, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+    done = subprocess.run(["bash"], input=script, env=env, cwd=tmp, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900, check=False)
     said = done.stdout.split("<next>\n")[1:]
     equal(done.returncode, 0, f"{todo[len(said) - 1][0]}: {said[-1]}")
     return said

@@ -68,7 +68,7 @@ def helm(major, *args, kubeconfig=None):
     """(exit status, output, errors). Without a kubeconfig there is no cluster."""
     folder = own_folder()
     env = {"HELM_CACHE_HOME": folder + "/cache", "HELM_CONFIG_HOME": folder + "/config", "HELM_DATA_HOME": folder + "/data",
-           "KUBECONFIG": kubeconfig or folder + "/none"}
+           "KUBECACHEDIR": folder + "/kube", "KUBECONFIG": kubeconfig or folder + "/none"}
     done = subprocess.run([program(major), *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300,
                           env=dict(os.environ, **env))
     return done.returncode, done.stdout, done.stderr
