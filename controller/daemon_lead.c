@@ -2,6 +2,7 @@
 /* The lease, and what is begun with it. */
 #include "base/log.h"
 #include "daemon_private.h"
+#include "gap.h"
 #include "owner.h"
 
 #include <stdlib.h>

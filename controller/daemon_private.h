@@ -6,7 +6,6 @@
 #include "apply.h"
 #include "base/health.h"
 #include "daemon.h"
-#include "gap.h"
 #include "kube/lease.h"
 #include "surroundings.h"
 #include "watches.h"
@@ -45,5 +44,5 @@ void daemon_wake(void *ctx);
 
 /* ---- daemon_lead.c ---- */
 
-/* Waits for the lease and does what a leader does; returns at once when told to end. */
+/* Waits for the lease, or the end, and starts what a leader has. */
 int daemon_lead(struct daemon *daemon, struct err *err);

@@ -189,7 +189,7 @@ static void find_way_in(struct surroundings_keeper *keeper, struct surroundings 
         log_warning("%s", str_get(&trouble));
 }
 
-/* What the proxy mounts. */
+/* What the proxy mounts; there must be a CA. */
 static void keep_proxy_files(struct surroundings_keeper *keeper, time_t now, time_t *next)
 {
     const struct signer *signer = keeper->config.signer;

@@ -2,7 +2,6 @@
 #include "tar_entry.h"
 #include "base/cleanup.h"
 
-#include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <limits.h>

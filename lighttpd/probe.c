@@ -50,7 +50,8 @@ static CURLcode perform(CURL *easy, const char *url, const char *ca_file, struct
     return rc;
 }
 
-/* One that the end has cut short tells nothing of the one who was asked: what is known stays. */
+/* One that the end has cut short tells nothing of the one who was asked: what is known
+ * stays, unless that is nothing. */
 static void ask(const char *url, const char *ca_file, uint64_t until, struct outcome *known)
 {
     uint64_t now = clock_ms(), left = until > now ? until - now : 1;

@@ -62,23 +62,30 @@ def test_too_many_requests_are_repeated_no_sooner_than_told(plane):
             last[what] = r
 
 
+def told_from_the_first_start_on(s, w):
+    """The reasons that an export is told by a controller that finds neither a CA nor the proxy's files."""
+    for kind, name in (("secret", "vmexport-ca"), ("secret", "vmexport-proxy-tls"), ("configmap", "vmexport-ca")):
+        w.delete(kind, name, ns=fixture.NAMESPACE)
+    w.pvc()
+    w.export()
+    since = w.version("export")
+    s.controller.start()
+    eventually(lambda: w.get("secret", "vmexport-ca", ns=fixture.NAMESPACE), "the CA")
+    time.sleep(0.2)                 # the proxy's files are being written: what comes now must not be taken for the end of that
+    w.patch("secret", "vmexport-ca", {"metadata": {"annotations": {"note": "x"}}}, ns=fixture.NAMESPACE)
+    w.ready()
+    return [c["reason"] for _, e in w.changes("export", since) for c in (e.get("status") or {}).get("conditions", ())]
+
+
 @alone
 def test_nobody_is_told_that_there_is_no_ca_while_the_first_one_is_made(plane):
-    with Stage(plane, start=False) as s, s.proxy.rule(delay(0.5), verbs="create update patch", namespace=fixture.NAMESPACE):
-        w = World(plane)
-        for kind, name in (("secret", "vmexport-ca"), ("secret", "vmexport-proxy-tls"), ("configmap", "vmexport-ca")):
-            w.delete(kind, name, ns=fixture.NAMESPACE)
-        w.pvc()
-        w.export()
-        since = w.version("export")
-        s.controller.start()
-        eventually(lambda: w.get("secret", "vmexport-ca", ns=fixture.NAMESPACE), "the CA")
-        time.sleep(0.2)                 # the proxy's files are being written: what comes now must not be taken for the end of that
-        w.patch("secret", "vmexport-ca", {"metadata": {"annotations": {"note": "x"}}}, ns=fixture.NAMESPACE)
-        w.ready()
-        told = [c["reason"] for _, e in w.changes("export", since) for c in (e.get("status") or {}).get("conditions", ())]
-        check("PodPending" in told and "NoCertificateAuthority" not in told, told)
-        w.close()
+    # All writes are slow; and those of the proxy's files are slower than an export waits for a CA.
+    for seconds, what in ((0.5, {"verbs": "create update patch"}), (8, {"verbs": "create", "resource": "configmaps"})):
+        with Stage(plane, start=False) as s, s.proxy.rule(delay(seconds), namespace=fixture.NAMESPACE, **what):
+            w = World(plane)
+            told = told_from_the_first_start_on(s, w)
+            check("PodPending" in told and "NoCertificateAuthority" not in told, f"{what}: {told}")
+            w.close()
 
 
 if __name__ == "__main__":

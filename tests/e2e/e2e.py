@@ -155,14 +155,14 @@ class Space(World):
         self.tools(name, begin + script, mounts=[("/ca", {"configMap": {"name": name}}), ("/token", {"secret": {"secretName": token}}), ("/tmp", {"emptyDir": {}})])
         return self.done(name)
 
-    def curl(self, url, out, *flags, tmp=None, cert=None, export="exp", where="external"):
+    def curl(self, url, out, *flags, tmp=None, cert=None, export="exp", where="external", seconds=900):
         """Downloads to a file, on this machine, with the certificate of the links checked; the finished process."""
         folder = tmp or os.path.dirname(out)
         for file, text in (("ca.pem", cert or self.links(export, where)["cert"]), ("header", f"x-kubevirt-export-token: {self.token(export)}\n")):
             with open(f"{folder}/{file}", "w", encoding="ascii") as f:
                 f.write(text)
         return subprocess.run(["curl", "--silent", "--show-error", "--fail", "--cacert", folder + "/ca.pem", "--header", f"@{folder}/header", "--output", out, *flags, url],
-                              capture_output=True, text=True, timeout=900, check=False)
+                              capture_output=True, text=True, timeout=seconds, check=False)
 
     def fetch(self, url, out, *flags, **options):
         """The same, which has to succeed; the file."""
@@ -182,14 +182,19 @@ class Download(threading.Thread):
         self.hurries = threading.Event()
         w.export()
         w.ready()
+        self.url = w.formats(where="external")["raw"]
         os.mkfifo(self.pipe)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
         self.start()
-        eventually(lambda: size(self.out) > 0, "the download has begun")
+        eventually(self.has_begun, "the download has begun")
+
+    def has_begun(self):
+        check(not self.done, self.done)
+        return size(self.out) > 0
 
     def run(self):
-        self.done = self.w.curl(self.w.formats(where="external")["raw"], self.pipe)
+        self.done = self.w.curl(self.url, self.pipe, seconds=1800)
 
     def read(self):
         with open(self.pipe, "rb", buffering=0) as pipe, open(self.out, "wb", buffering=0) as out:
@@ -210,6 +215,7 @@ class Download(threading.Thread):
         check(self.is_alive(), "the download was over before the end of what it was to stand")
         self.hurries.set()
         self.ended(600)
+        check(self.done, "it has not ended after ten minutes")
         equal((self.done.returncode, self.done.stderr), (0, ""), "the download")
         equal(sha256(self.out), sha256(self.image), "the disk")
 

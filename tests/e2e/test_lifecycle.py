@@ -4,7 +4,7 @@
 import e2e
 from e2e import Download, check, equal, eventually, sha256, uid
 
-NOTICED = 15        # seconds, the kubelet's part included, while others work on the same node
+NOTICED = 9         # seconds, the kubelet's part included, while others work on the same node; tests/controller has the controller's own
 
 
 def exported(w, **options):

@@ -403,8 +403,8 @@ def test_a_handler_that_has_nothing_to_send_stops_when_the_client_leaves(tmp):
     faulty = Faulty(tmp)
     with open(faulty.image, "wb") as f:
         f.write(bytes(200 * MIB))
-    with faulty.pod("slow") as pod, failing(pod):
-        for path, seconds in ((GZIP, 3), (TAR, 4)):        # at most seven blocks of tar are read ahead; all would take five seconds, and longer
+    with faulty.pod("slow", env={"VMEXPORT_THREADS": "1"}) as pod, failing(pod):
+        for path, seconds in ((GZIP, 4), (TAR, 4)):        # all of it would take ten, and longer
             r = pod.open(path)
             time.sleep(0.3)
             check(open_files(pod, faulty), f"the handler of {path} is at work")

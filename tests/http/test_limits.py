@@ -131,7 +131,7 @@ def test_a_paused_client_is_not_cut_and_costs_nothing(tmp):
         answers = {path: pod.open(path) for path in (RAW, GZIP, TAR)}
         for r in answers.values():
             r.read(1000)
-        wait_until(lambda: cpu_seconds_of(pod, 1) < 0.02, "the buffers are full", 60)
+        wait_until(lambda: cpu_seconds_of(pod, 1) < 0.02, "the buffers are full", 15)
         spent = cpu_seconds_of(pod, 5)
         check(spent < 0.1, f"{spent} CPU seconds in 5 seconds of pause")
         for path, r in answers.items():
@@ -148,8 +148,10 @@ def test_how_long_a_client_may_pause(tmp):
         answers = {path: pod.open(path) for path in (RAW, GZIP, TAR)}
         for r in answers.values():
             r.read(1000)
+        start = time.monotonic()
         for path in answers:
             wait_until(lambda: any(line.get("path") == path for line in pod.log_lines()), f"{path} is given up")  # pylint: disable=cell-var-from-loop
+        check(time.monotonic() - start < 10 * SLOW, f"{time.monotonic() - start:.1f} s, not 2")
         equal({path: is_cut(r) for path, r in answers.items()}, {RAW: True, GZIP: True, TAR: True}, "cut after 2 seconds")
 
 

@@ -20,7 +20,8 @@ def url(pod, path="/exportready"):
     return f"https://localhost:{pod.port}{path}"
 
 
-def refuses(says, *args, seconds=2 * SLOW):
+def refuses(says, *args, seconds=min(2 * SLOW, 8)):
+    """So many that the last attempt, with less than its own ten, tells nothing new."""
     done = probe(seconds, *args)
     equal((done.returncode, done.stdout), (1, ""), says)
     check(says in done.stderr and args[0] in done.stderr, f"{says} is not in: {done.stderr}")

@@ -424,13 +424,14 @@ static void stopping_takes_no_longer_than_two_seconds(void **state)
 {
     struct kube_events *events = start();
     uint64_t begin = clock_ms();
+    char name[2] = "";
 
     (void)state;
     hold(true);
-    tell(events, "a", "Created", "m");
-    tell(events, "b", "Created", "m");
+    for (*name = 'a'; *name <= 'j'; ++*name)
+        tell(events, name, "Created", "m");
     kube_events_stop(events);
-    assert_in_range(clock_ms() - begin, 1900, 8000);
+    assert_in_range(clock_ms() - begin, 1900, 8000); /* and not two for each */
     kube_events_stop(NULL);
 }
 

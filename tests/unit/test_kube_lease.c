@@ -281,8 +281,7 @@ static void a_new_lease(void **state)
     struct candidate a;
     cleanup_free char *acquired = NULL, *renewed = NULL, *first = NULL, *later = NULL;
     struct timespec t;
-    uint64_t updates;
-    uint64_t begin = clock_ms();
+    uint64_t updates, begin = clock_ms();
     char *holder;
 
     (void)state;
@@ -498,6 +497,7 @@ static void a_server_that_fails(void **state)
 static void a_server_that_fails_for_a_while(void **state)
 {
     struct candidate a;
+    int failures;
 
     (void)state;
     WITH_SERVER(server.rc = -KUBE_TRANSPORT);
@@ -508,9 +508,10 @@ static void a_server_that_fails_for_a_while(void **state)
     assert_int_equal(count(&a.troubles), 1);
     WITH_SERVER(server.rc = 0);
     wait_for(&a.acquired);
-    WITH_SERVER(server.rc = -KUBE_TRANSPORT);
-    for (int i = 0; i < 400 && count(&a.troubles) < 2; i++)
+    WITH_SERVER(server.rc = -KUBE_TRANSPORT; failures = -server.updates);
+    for (int i = 0; i < 800 && failures + updates_so_far() < 3; i++)
         usleep(1000);
+    assert_in_range(failures + updates_so_far(), 3, 20);
     WITH_SERVER(server.rc = 0);
     usleep(900000);
     assert_true(kube_lease_held(a.lease));

@@ -5,7 +5,6 @@
 #include "transfer/progress.h"
 #include "transfer/progress_line.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
 
