@@ -17,11 +17,9 @@ In the foreground, until Ctrl-C or SIGTERM, with the path of a kubeconfig as its
 """
 import argparse
 import base64
-import contextlib
 import http.client
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -34,7 +32,7 @@ import time
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START_SECONDS = 120         # generous: another start, or a build, may have the processors
-PORTS = range(15000, 30000)  # below Linux' ip_local_port_range, and Kubernetes' NodePorts
+RESERVED = []               # sockets
 SERVICE_CIDR, SERVICE_ADDRESS = "10.96.0.0/16", "10.96.0.1"
 # What the tests rely on. Without the binder, a claim's phase is the test's to say; without the pod garbage collector,
 # a pod may be on a node that there isn't.
@@ -75,14 +73,14 @@ class Program:
 
 
 def free_ports(count):
-    """Not those that the system chooses for connections and whoever asks for any: it would give them away before they are used."""
-    ports = set()
-    while len(ports) < count:
-        port = random.choice(PORTS)
-        with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", port))
-            ports.add(port)
-    return list(ports)
+    """Ports for servers that listen with SO_REUSEADDR, as those of Go and ours do. They stay bound to this process, so that the
+    kernel gives them neither to who asks for any port nor to a connection."""
+    for _ in range(count):
+        s = socket.socket()
+        s.bind(("127.0.0.1", 0))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)       # only now: nobody else may reserve it
+        RESERVED.append(s)
+    return [s.getsockname()[1] for s in RESERVED[-count:]]
 
 
 def programs():
