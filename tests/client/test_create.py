@@ -5,7 +5,7 @@ import re
 
 import fixture
 from fixture import DENIED, KIND, NOT_FOUND, USAGE, alone, check, equal, eventually
-from world import SOURCES, data, uid
+from world import COLLECTED, SOURCES, data, uid
 
 
 def seconds(duration):
@@ -135,7 +135,7 @@ def test_delete(w):
     w.start("delete", "exp").done().said("deleted")
     check(not w.exp(), "it is still there")
     # The Secret goes with it.
-    eventually(lambda: not w.get("secret", "secret-exp"), "the Secret is gone", 60)
+    eventually(lambda: not w.get("secret", "secret-exp"), "the Secret is gone", COLLECTED)
 
 
 def test_delete_of_one_that_is_not_there_is_no_failure(w):

@@ -18,7 +18,7 @@ import threading
 import time
 
 from harness import equal
-from world import CHILDREN, KINDS, NOT_OURS, WITHIN, World, eventually, owner, uid
+from world import CHILDREN, COLLECTED, KINDS, NOT_OURS, WITHIN, World, eventually, owner, uid
 
 VOLATILE = ("resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink")
 # Secrets first, for what is in them.
@@ -238,7 +238,7 @@ class Life:
         self.w.close()
         return self.leaves_nothing() if wait else self
 
-    def leaves_nothing(self, seconds=40):
+    def leaves_nothing(self, seconds=COLLECTED):
         eventually(self._none_left, f"nothing of {self.w.ns} is left", seconds)
         return self
 

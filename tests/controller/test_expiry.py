@@ -6,7 +6,7 @@ import time
 
 import fixture
 from fixture import World, alone, check, equal, eventually
-from world import owner, uid
+from world import COLLECTED, owner, uid
 
 
 # How an export gets into each phase. Each returns when it is there.
@@ -95,7 +95,7 @@ def expires(w, reach):
 def deleted(w, reach, policy="Background"):
     reach(w)
     w.plane.request("DELETE", w.path("export", "exp"), {"propagationPolicy": policy})
-    w.gone(seconds=30)
+    w.gone(seconds=COLLECTED)
 
 
 def test_ttl_while_its_claim_is_missing(w):
@@ -128,7 +128,7 @@ def test_ttl_while_its_token_is_missing(w):
 
 def test_ttl_while_claims_are_restored(w):
     w = expires(w, restoring)
-    eventually(lambda: not w.list("pvc"), "the restored claims go", 30)
+    eventually(lambda: not w.list("pvc"), "the restored claims go", COLLECTED)
 
 
 def test_deleted_while_its_claim_is_missing(w):
@@ -172,7 +172,7 @@ def test_deleted_in_the_foreground(w):
 
 def test_deleted_with_the_claims_that_were_restored(w):
     deleted(w, restored)
-    eventually(lambda: not w.list("pvc"), "the restored claims go", 30)
+    eventually(lambda: not w.list("pvc"), "the restored claims go", COLLECTED)
     check(w.get("snapshot", "snap"), "the snapshot stays")
 
 
@@ -183,7 +183,7 @@ def test_while_it_goes_in_the_foreground_nothing_is_made_again(w):
     w.ready()
     since = w.version("pod")
     w.plane.request("DELETE", w.path("export", "exp"), {"propagationPolicy": "Foreground"})
-    w.gone(seconds=30)
+    w.gone(seconds=COLLECTED)
     equal([o["metadata"]["name"] for event, o in w.changes("pod", since) if event == "ADDED"], [])
 
 
@@ -194,7 +194,7 @@ def test_one_made_again_under_the_name_has_children_of_its_own(w):
     token = w.token()
     w.plane.request("DELETE", w.path("export", "exp"))
     w.export()
-    w.ready(seconds=45)
+    w.ready(seconds=COLLECTED)
     for kind, name in w.all_children():
         equal(owner(w.get(kind, name))["uid"], uid(w.exp()), f"{kind} {name}")
     check(w.token() != token, "the old token")
@@ -206,7 +206,7 @@ def test_a_namespace_with_exports_goes(w):
     w.ready()
     w.export("waiting", of="nothing")
     w.delete("namespace", w.ns)
-    eventually(lambda: not w.get("namespace", w.ns), "the namespace goes", 60)
+    eventually(lambda: not w.get("namespace", w.ns), "the namespace goes", COLLECTED)
 
 
 @alone
@@ -229,7 +229,7 @@ def test_deleted_while_the_controller_was_away(w, controller):
     controller.kill()
     w.plane.request("DELETE", w.path("export", "exp"))
     controller.start()
-    w.gone(seconds=30)
+    w.gone(seconds=COLLECTED)
 
 
 fixture.main(globals())

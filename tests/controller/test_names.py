@@ -3,7 +3,7 @@
 """Names: long ones, dotted ones, such as are alike, such as are taken by a stranger's objects, and labels that are copied."""
 import fixture
 from fixture import check, equal, eventually
-from world import reference, uid
+from world import COLLECTED, reference, uid
 
 
 def of_its_own(w, name="exp"):
@@ -191,7 +191,7 @@ def test_children_of_an_export_of_that_name_that_was_are_a_strangers(w):
     old = uid(w.exp())
     w.plane.request("DELETE", w.path("export", "exp"))
     w.export()
-    eventually(lambda: w.pod() and w.run_pod() and w.phase() == "Ready", "Ready again", 45)
+    eventually(lambda: w.pod() and w.run_pod() and w.phase() == "Ready", "Ready again", COLLECTED)
     check(uid(w.exp()) != old, "another export")
     of_its_own(w)
 

@@ -14,6 +14,7 @@ from harness import SLOW, check, equal
 
 PROMPT = 2          # seconds in which the controller has noticed what happened (ISSUE: within 2 s of the watch event)
 WITHIN = 20         # and in which anything else has come
+COLLECTED = 120     # but what nobody owns any more has gone: the garbage collector looks for new kinds every 30 s, and back later and later
 CORE, KUBEVIRT, SNAPSHOT = "/api/v1", "/apis/kubevirt.io/v1", "/apis/snapshot.kubevirt.io/v1beta1"
 KINDS = {           # our word: where it is, plural, kind, whether it is in a namespace
     "namespace": (CORE, "namespaces", "Namespace", False), "pv": (CORE, "persistentvolumes", "PersistentVolume", False),
@@ -422,7 +423,7 @@ class World:
     def gone(self, name="exp", seconds=WITHIN):
         """Waits until the export and all that the controller made are gone."""
         eventually(lambda: not self.exp(name), f"the export {name} goes", seconds)
-        eventually(lambda: equal(self.orphans(), [], "still there") is None, "its children go", 30)
+        eventually(lambda: equal(self.orphans(), [], "still there") is None, "its children go", COLLECTED)
 
     def pods_seen(self):
         """Waits until the controller has seen what has become of pods up to now: it tells of another pod that came after."""

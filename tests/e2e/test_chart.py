@@ -104,12 +104,12 @@ def test_nothing_is_left_but_the_crd_and_what_is_the_users(w, node, tmp):
     w.ready()
     cert = w.links()["cert"]
     product.helm(node, "uninstall", product.RELEASE, "--wait")
-    eventually(lambda: equal(ours(node), {"customresourcedefinition.apiextensions.k8s.io/virtualmachineexports." + w.group}, "what is left") is None, "all of it goes", 60)
+    eventually(lambda: equal(ours(node), {"customresourcedefinition.apiextensions.k8s.io/virtualmachineexports." + w.group}, "what is left") is None, "all of it goes", e2e.READY)
     check(w.exp() and w.pod(), "the export, which is the user's, went")
     product.install(node)
     w.ready()
-    eventually(lambda: w.links()["cert"] != cert, "links have the new CA")
-    eventually(lambda: w.curl(w.formats(where="external")["raw"], tmp + "/disk.img").returncode == 0, "the pod has a certificate of the new CA", 150)
+    eventually(lambda: w.links()["cert"] != cert, "links have the new CA", e2e.READY)
+    eventually(lambda: w.curl(w.formats(where="external")["raw"], tmp + "/disk.img").returncode == 0, "the pod has a certificate of the new CA", e2e.READY)
     works(w, tmp, image)
 
 

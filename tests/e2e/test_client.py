@@ -43,7 +43,7 @@ def content(w, claim):
 
 
 def gone(w, name="exp"):
-    eventually(lambda: not w.get("export", name), "the export is deleted")
+    eventually(lambda: not w.get("export", name), "the export is deleted", e2e.READY)
 
 
 def test_the_disk_of_a_machine_by_one_command(w, tmp):

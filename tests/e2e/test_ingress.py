@@ -115,7 +115,7 @@ def test_an_ingress_for_each_export(w, tmp):
     with front(w, tmp, DIRECT, w.ns) as controller:
         # The certificate is in the user's Secret, for clients that trust who signed it: the links have none.
         all_formats(w, tmp, controller, cert=read(tmp + "/ca.pem"))
-    eventually(lambda: not w.list("ingress"), "the Ingresses go with the setting")
+    eventually(lambda: not w.list("ingress"), "the Ingresses go with the setting", e2e.READY)
 
 
 e2e.main(globals())

@@ -51,7 +51,7 @@ def test_a_pod_that_is_killed_is_replaced_and_links_and_token_stay(w, tmp):
     image = exported(w)
     old, token, links, identity = uid(w.pod()), w.token(), w.links(where="external"), w.identity()
     w.delete("pod", w.child("pod"))
-    eventually(lambda: w.pod() and uid(w.pod()) != old, "another pod")
+    eventually(lambda: w.pod() and uid(w.pod()) != old, "another pod", e2e.READY)
     w.ready()
     equal((w.token(), w.links(where="external"), w.identity()), (token, links, identity))
     matches(w, tmp, image)
@@ -62,7 +62,7 @@ def test_a_download_goes_on_where_it_broke_off_when_its_pod_was_killed(w, tmp):
     old = uid(w.pod())
     w.delete("pod", w.child("pod"))
     download.breaks()
-    eventually(lambda: w.pod() and uid(w.pod()) != old, "another pod")
+    eventually(lambda: w.pod() and uid(w.pod()) != old, "another pod", e2e.READY)
     w.ready()
     equal(sha256(w.fetch(w.formats(where="external")["raw"], download.out, "--continue-at", "-")), sha256(download.image), "the disk")
 
