@@ -164,10 +164,18 @@ def test_limits_are_a_cgroup_below_the_machines(node):
     node.kubectl("delete", "pod/limited")
 
 
+def says_still(node, web):
+    """False while the kubelet is not connected to containerd again: it tries anew after up to 3 s."""
+    try:
+        return shell(node, web, "echo still") == "still\n"
+    except Failed:
+        return False
+
+
 def test_containerd_restarts_under_running_pods(node, web):
     before = status(node, web)["containerStatuses"][0]
     node.restart_containerd()
-    equal(shell(node, web, "echo still"), "still\n", "exec after the restart")
+    wait_until(lambda: says_still(node, web), "exec after the restart", 60)
     equal(fetch(f"http://{status(node, web)['podIP']}:8080/"), "hello\n", "the pod serves on")
     pod(node, "after", "echo new")
     equal(ended(node, "after"), "new\n", "a new pod")

@@ -370,6 +370,12 @@ class ControlPlane:
             self.apply(*files)
             self.wait(self._established, "all CustomResourceDefinitions are established")
 
+    def until_allowed(self, user, **what):
+        """Waits for rights that were just given: the API server learns of them by watches of its own, and refuses until then.
+        what: resourceAttributes of a SubjectAccessReview."""
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {"user": user, "resourceAttributes": what}}
+        self.wait(lambda: self.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)[1]["status"]["allowed"], f"{user} may {what}")
+
     def _established(self):
         _, crds = self.request("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
         return all(any(c["type"] == "Established" and c["status"] == "True" for c in crd.get("status", {}).get("conditions") or [])

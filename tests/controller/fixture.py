@@ -76,13 +76,9 @@ def grant(plane, group=GROUP, namespace=NAMESPACE):
     if (group, namespace) not in granted:
         plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         plane.apply(render(f"{plane.dir}/rbac.{group}.yaml", group, namespace, "rbac.yaml"))
-        # The API server learns of rights by watches of its own: until then it refuses what is granted.
-        for what in ({"group": group, "resource": "virtualmachineexports", "verb": "list"},
-                     {"group": "coordination.k8s.io", "resource": "leases", "name": "vmexport-controller", "verb": "update", "namespace": namespace}):
-            review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
-                      "spec": {"user": f"system:serviceaccount:{namespace}:{ACCOUNT}", "resourceAttributes": what}}
-            eventually(lambda review=review: plane.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)[1]["status"]["allowed"],
-                       f"the rights hold: {what}", 60)
+        user = f"system:serviceaccount:{namespace}:{ACCOUNT}"
+        plane.until_allowed(user, group=group, resource="virtualmachineexports", verb="list")
+        plane.until_allowed(user, group="coordination.k8s.io", resource="leases", name="vmexport-controller", verb="update", namespace=namespace)
         granted.add((group, namespace))
 
 

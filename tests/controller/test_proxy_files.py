@@ -9,7 +9,7 @@ import time
 import fixture
 from fixture import NAMESPACE, alone, check, equal, eventually, never
 from outside import certificate, ready, removed, route, shown
-from world import PROMPT, uid
+from world import COLLECTED, PROMPT, uid
 
 BUNDLE, SECRET = "vmexport-ca", "vmexport-proxy-tls"
 ADDRESS = "[2001:db8:0::7]:30443"
@@ -194,7 +194,7 @@ def test_what_the_controller_has_made_for_itself_goes_with_its_owner(w, controll
     there(w)
     # Made anew, as by an upgrade that brings it back: what is made for the old one would be collected again and again.
     w.delete("configmap", "settings", ns=NAMESPACE)
-    eventually(lambda: owner_of(w) is None, "without an owner", 30)
+    eventually(lambda: owner_of(w) is None, "without an owner", COLLECTED)
     w.create("configmap", {"metadata": {"name": "settings"}}, ns=NAMESPACE)
     w.delete("secret", SECRET, ns=NAMESPACE)
     eventually(lambda: owner_of(w) == uid(w.get("configmap", "settings", ns=NAMESPACE)), "with the new owner")
@@ -205,7 +205,7 @@ def test_what_the_controller_has_made_for_itself_goes_with_its_owner(w, controll
     controller.flags = controller.flags[:-2]
     w.delete("configmap", "settings", ns=NAMESPACE)
     for kind, name in made:
-        eventually(lambda kind=kind, name=name: not w.get(kind, name, ns=NAMESPACE), f"{kind} {name} goes")
+        eventually(lambda kind=kind, name=name: not w.get(kind, name, ns=NAMESPACE), f"{kind} {name} goes", COLLECTED)
     controller.start()
     there(w)
 

@@ -3,7 +3,7 @@
 """Exports of a PersistentVolumeClaim: what is waited for, what is given, and who else uses the volume."""
 import fixture
 from fixture import check, equal, eventually, never
-from world import PROMPT, uid
+from world import COLLECTED, PROMPT, uid
 
 
 # ---- what is given
@@ -199,7 +199,7 @@ def test_where_only_one_pod_may_use_a_claim_the_second_export_waits(w):
     check(w.child("pod", "one") in message, message)
     equal(w.phase("one"), "Ready")
     w.plane.request("DELETE", w.path("export", "one"))
-    w.ready("two")
+    w.ready("two", seconds=COLLECTED)
 
 
 def test_pausing_is_told_by_an_event(w):

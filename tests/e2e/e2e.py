@@ -135,14 +135,22 @@ class Space(World):
     # ---- exports: nothing is played here
 
     def ready(self, name="exp", seconds=READY):
-        """With a pod that is: what the status says may still be of one that has just been told to go."""
+        """With a pod that is (what the status says may still be of one that has just been told to go) and that the node leads to."""
         def is_ready():
             conditions = self.pod(name)["status"]["conditions"]
             return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) and self.phase(name) == "Ready" and self.exp(name)
         try:
-            return eventually(is_ready, f"{name} is Ready", seconds)
+            export = eventually(is_ready, f"{name} is Ready", seconds)
         except AssertionError as e:
             raise AssertionError(f"{e}: {self.summary()}") from None
+        eventually(lambda: self.leads(name), f"the node leads to {name}", seconds)
+        return export
+
+    def leads(self, name):
+        """Whether the Service's address leads to the pod yet: kube-proxy learns of it later than who reads the status."""
+        address = self.get("service", self.status(name)["serviceName"])["spec"]["clusterIP"]
+        there = self.node.machine.inside("timeout", "2", "bash", "-c", f"</dev/tcp/{address}/443")
+        return subprocess.run(there, capture_output=True, check=False).returncode == 0
 
     # ---- clients
 

@@ -4,7 +4,7 @@
 import e2e
 from e2e import Download, check, data, equal, eventually, product, sha256, uid
 
-RENEWED = 280 + 120     # seconds: two thirds of its life, and what a kubelet may take
+RENEWED = 280 + 180     # seconds: two thirds of its life, and what a kubelet may take
 SLOWLY = 256 << 10      # bytes a second: it takes longer than all of this
 
 

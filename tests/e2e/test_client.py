@@ -125,6 +125,7 @@ def test_a_user_with_the_least_rights(w, tmp):
     w.node.create(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{w.ns}/rolebindings", {
         "metadata": {"name": "exporter"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "exporter"},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "jane"}]})
+    w.node.until_allowed("jane", namespace=w.ns, group=w.group, resource="virtualmachineexports", verb="create")
     vmexport(w, "download", "exp", "--as=jane", "--pvc=disk", f"--output={tmp}/disk.img.gz")
     equal(subprocess.run(f"gzip -dc {tmp}/disk.img.gz | sha256sum", shell=True, capture_output=True, check=True, text=True).stdout.split()[0], content(w, "disk"))
     gone(w)

@@ -83,17 +83,25 @@ def remove(node, group):
     eventually(lambda: node.request("GET", crd_path(group))[0] == 404, f"the definition of {group} goes", e2e.READY)
 
 
+def uninstall(node):
+    """Until what the controller made for itself has gone, too: a proxy that is installed anew would begin with it."""
+    product.helm(node, "uninstall", product.RELEASE, "--wait")
+    own = World(node, namespace=e2e.NAMESPACE)
+    made = (("secret", "vmexport-ca"), ("secret", "vmexport-proxy-tls"), ("configmap", "vmexport-ca"))
+    eventually(lambda: not any(own.get(kind, name) for kind, name in made), "what the controller made goes", e2e.READY)
+
+
 @contextlib.contextmanager
 def kubevirt(node):
     """A cluster with KubeVirt and without the product; afterwards all is as it was."""
-    product.helm(node, "uninstall", product.RELEASE, "--wait")
+    uninstall(node)
     remove(node, GROUP)
     try:
         with KubeVirt(node) as there:
             yield there
     finally:
         with contextlib.suppress(Failed):       # it may not have come to that
-            product.helm(node, "uninstall", product.RELEASE, "--wait")
+            uninstall(node)
         remove(node, GROUP)
         remove(node, BESIDE)
         product.install(node)

@@ -68,8 +68,8 @@ def test_a_download_goes_on_where_it_broke_off_when_its_pod_was_killed(w, tmp):
 
 
 def test_an_export_ends_with_its_time_and_leaves_nothing(w):
-    exported(w, ttl="60s")         # it has to be Ready within it
-    w.gone(seconds=90)
+    exported(w, ttl="150s")        # it has to be Ready within it
+    w.gone(seconds=e2e.READY)
     eventually(lambda: not w.list("pod"), "no pod is left", e2e.READY)
     equal(e2e.users_of(w.node, w.files["disk"]), [], "mounts of the volume")
 
@@ -109,6 +109,9 @@ def test_many_exports_of_one_volume_are_served_at_once(w, tmp):
 def test_what_does_not_exist_or_is_not_ready_is_told_by_the_proxy(w, tmp):
     w.export("waiting", of="no-claim")
     w.waits("PVCReady", "PVCNotFound", "waiting")
+    service = f"{w.child('service', 'waiting')}.{w.ns}.svc.cluster.local"
+    known = w.node.machine.inside("busybox", "nslookup", service, w.node.address)
+    eventually(lambda: e2e.subprocess.run(known, capture_output=True, check=False).returncode == 0, "its Service has a name", e2e.READY)
     host = e2e.product.outside(w.node)
     for name, code in (("nothing", "404"), ("waiting", "503")):
         url = f"https://{host}/api/{w.group}/v1/namespaces/{w.ns}/virtualmachineexports/{name}/volumes/disk/disk.img"

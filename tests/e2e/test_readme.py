@@ -81,7 +81,9 @@ def run_all(node, tmp, todo):
 
 def clear(node):
     """As if nothing had ever been installed."""
-    product.helm(node, "uninstall", product.RELEASE)
+    product.helm(node, "uninstall", product.RELEASE, "--wait")
+    # Where pods are left in it, the namespace's controller looks again after half their grace: half an hour, the proxy's.
+    node.kubectl("wait", "pods", "--all", "--for=delete", "--namespace", product.NAMESPACE, "--timeout=100s")
     node.kubectl("delete", "namespace", product.NAMESPACE)
     node.kubectl("delete", "crd", "virtualmachineexports." + e2e.GROUP)
 

@@ -222,6 +222,7 @@ def test_a_namespaces_admin_installs_what_is_not_the_clusters(plane):
     plane.request("POST", rbac + "/roles", {"metadata": {"name": "all"}, "rules": [rule]})
     plane.request("POST", rbac + "/rolebindings", {"metadata": {"name": "all"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "all"},
                                                    "subjects": [{"kind": "ServiceAccount", "name": "admin", "namespace": space}]})
+    plane.until_allowed(f"system:serviceaccount:{space}:admin", namespace=space, resource="secrets", verb="create")
     kubeconfig = plane.kubeconfig_for(space, "admin")
     for major in MAJORS:
         install(plane, major, "--values", CASES["no-rbac"], namespace=space, kubeconfig=kubeconfig)
