@@ -32,6 +32,15 @@ static void end(struct daemon *daemon, int code)
     kill(getpid(), SIGTERM);
 }
 
+/* Ends what the main thread may be waiting in while it begins to lead. */
+static void interrupt(struct daemon *daemon)
+{
+    if (daemon->gap_conn)
+        kube_conn_cancel(daemon->gap_conn);
+    if (daemon->keeper)
+        surroundings_cancel(daemon->keeper);
+}
+
 static void *wait_for_signal(void *arg)
 {
     struct daemon *daemon = arg;
@@ -44,6 +53,7 @@ static void *wait_for_signal(void *arg)
     sigwait(&set, &signal);
     pthread_mutex_lock(&daemon->lock);
     daemon->stopping = true;
+    interrupt(daemon);
     pthread_cond_broadcast(&daemon->changed);
     pthread_mutex_unlock(&daemon->lock);
     return NULL;
@@ -181,7 +191,9 @@ static int prepare(struct daemon *daemon, struct err *err)
         kube_events_start(daemon->client, "export-controller", settings->identity, err);
     if (!daemon->events)
         return -1;
+    pthread_mutex_lock(&daemon->lock);
     daemon->gap_conn = kube_conn_new(daemon->client);
+    pthread_mutex_unlock(&daemon->lock);
     daemon->watches = watches_new(&(const struct watches_config){.client = daemon->client,
                                                                  .cache = &daemon->cache,
                                                                  .routes = &daemon->routes,

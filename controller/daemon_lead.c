@@ -96,15 +96,18 @@ static int begin_to_lead(struct daemon *daemon, struct err *err)
                                     .exports = &daemon->exports,
                                     .count = daemon->settings->workers};
     char *note, *now;
+    bool known;
 
     log_info("this replica leads");
     surroundings_lead(daemon->keeper);
     note = account_text(&daemon->account);
     atomic_store(&daemon->routes.live, true);
     now = watches_version(daemon->watches, KIND_POD);
-    gap_close(daemon->gap_conn, &daemon->routes, note, now);
+    known = gap_close(daemon->gap_conn, &daemon->routes, note, now);
     free(now);
     free(note);
+    if (!known)
+        return 0; /* the end has come; the next leader reads it */
     account_close(&daemon->account);
     /* One that ends before its next renewal must not leave a note that gets older and older. */
     kube_lease_renew(daemon->lease);

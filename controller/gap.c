@@ -82,12 +82,15 @@ static bool read_history(struct kube_conn *conn, struct routes *routes, const ch
     return whole;
 }
 
-void gap_close(struct kube_conn *conn, struct routes *routes, const char *note, const char *now)
+bool gap_close(struct kube_conn *conn, struct routes *routes, const char *note, const char *now)
 {
     if (note && *note && ((now && strcmp(note, now) == 0) || read_history(conn, routes, note)))
-        return;
-    if (kube_conn_cancelled(conn) || !kube_store_count(routes->cache->stores[KIND_EXPORT]))
-        return;
+        return true;
+    if (kube_conn_cancelled(conn))
+        return false;
+    if (!kube_store_count(routes->cache->stores[KIND_EXPORT]))
+        return true;
     log_info("which pods came and went before is not known: downloads begin anew");
     routes_touch_all(routes);
+    return true;
 }

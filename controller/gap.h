@@ -11,5 +11,6 @@
 #include "routes.h"
 
 /* `note`: the resourceVersion in the lease, `now` that of the store of pods; NULL: none. Blocks for a
- * second or two. */
-void gap_close(struct kube_conn *conn, struct routes *routes, const char *note, const char *now);
+ * second or two, and longer where the server hangs. False when `conn` was cancelled before all was
+ * known: then nothing is accounted for, and the note must stay. */
+bool gap_close(struct kube_conn *conn, struct routes *routes, const char *note, const char *now);

@@ -314,12 +314,17 @@ void surroundings_lead(struct surroundings_keeper *keeper)
     set(keeper, &keeper->leads);
 }
 
+void surroundings_cancel(struct surroundings_keeper *keeper)
+{
+    set(keeper, &keeper->stops);
+    kube_conn_cancel(keeper->conn);
+}
+
 void surroundings_stop(struct surroundings_keeper *keeper)
 {
     if (!keeper)
         return;
-    set(keeper, &keeper->stops);
-    kube_conn_cancel(keeper->conn);
+    surroundings_cancel(keeper);
     pthread_join(keeper->thread, NULL);
     kube_conn_free(keeper->conn);
     free(keeper->said_of_ca);

@@ -27,9 +27,11 @@ struct surroundings_keeper *surroundings_start(const struct surroundings_config 
 void surroundings_wake(struct surroundings_keeper *keeper);
 /* From now on this replica leads: it makes and renews the CA. */
 void surroundings_lead(struct surroundings_keeper *keeper);
+/* Ends it, also a request under way; surroundings_stop has still to be called. From any thread. */
+void surroundings_cancel(struct surroundings_keeper *keeper);
 void surroundings_stop(struct surroundings_keeper *keeper);
 /* Waits until there is a CA for those who look into the cache, for so many seconds at most, or
- * until stop. */
+ * until it is cancelled. */
 void surroundings_wait(struct surroundings_keeper *keeper, unsigned seconds);
 /* Whether there is such a CA. */
 bool surroundings_ready(struct surroundings_keeper *keeper);

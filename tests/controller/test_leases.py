@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Who leads, how a controller ends, and what it leaves in memory (stage.py)."""
+import asyncio
 import concurrent.futures
 import contextlib
 import os
@@ -9,7 +10,7 @@ import threading
 import time
 
 import fixture
-from faultproxy import answer, cut_after, cut_watch, delay, error_event
+from faultproxy import Action, answer, cut_after, cut_watch, delay, error_event
 from fixture import NAMESPACE, Controller, alone, check, equal, eventually
 from harness import SLOW
 from lives import Life, claim
@@ -140,6 +141,52 @@ def test_it_ends_soon_whatever_hangs(plane):
             check(time.monotonic() - start < 8 * SLOW, f"with {what} hanging, it ended after {time.monotonic() - start:.1f} s")
             equal(code, 0, f"exit code, with {what} hanging")
             w.close()
+
+
+def note(plane):
+    return plane.request("GET", LEASE_PATH)[1]["metadata"]["annotations"]["vmexport.io/pods-resource-version"]
+
+
+def ends_at_once(s, what):
+    start = time.monotonic()
+    equal(s.controller.stop(), 0, "exit code")
+    check(time.monotonic() - start < 3 * SLOW, f"{what}, it ended after {time.monotonic() - start:.1f} s")
+
+
+@alone
+def test_it_ends_at_once_while_the_history_of_pods_hangs_and_leaves_it_to_the_next(plane):
+    asked = []
+
+    async def history(request):
+        if "sendInitialEvents" not in request.query:        # no watch that begins with the state
+            asked.append(request)
+            await asyncio.sleep(60)
+    with Stage(plane, start=False) as s:
+        with Controller(plane, flags=PATIENT):
+            w = World(plane)
+            w.pvc()
+            w.export()
+            w.ready()
+        before = note(plane)
+        w.foreign_pod("user")                               # it came and went, and only the history tells
+        w.delete("pod", "user")
+        with s.proxy.rule(Action(before=history), verbs="watch", resource="pods"):
+            s.controller.start(wait=None)
+            eventually(lambda: asked, "it asks for the history", 60)
+            ends_at_once(s, "while it reads the history")
+    equal(note(plane), before, "up to where pods are accounted for")
+    w.close()
+
+
+@alone
+def test_it_ends_at_once_while_it_waits_for_the_ca(plane):
+    with Stage(plane, start=False) as s, s.proxy.rule(delay(60), verbs="create", resource="secrets", namespace=NAMESPACE) as rule:
+        World(plane).delete("secret", "vmexport-ca", ns=NAMESPACE)
+        plane.request("DELETE", LEASE_PATH)                 # no note, and so no history to be read before
+        s.controller.start(wait=None)
+        eventually(lambda: rule.acted, "it makes a CA", 60)
+        time.sleep(0.5)
+        ends_at_once(s, "while it waits for the CA")
 
 
 @alone

@@ -40,7 +40,8 @@ static void close_gap(const struct row *row)
     start_with(&f, row->answers, COUNT(row->answers), NULL);
     if (strcmp(row->name, "cancelled") == 0)
         kube_conn_cancel(f.conn);
-    gap_close(f.conn, &routes, row->note, row->now);
+    assert_int_equal(gap_close(f.conn, &routes, row->note, row->now),
+                     strcmp(row->name, "cancelled") != 0);
     users = cache_users(&p.cache, "ns/e");
     if (users)
         json_print(users, 0, &text);
