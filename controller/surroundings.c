@@ -317,7 +317,6 @@ void surroundings_lead(struct surroundings_keeper *keeper)
 void surroundings_cancel(struct surroundings_keeper *keeper)
 {
     set(keeper, &keeper->stops);
-    kube_conn_cancel(keeper->conn);
 }
 
 void surroundings_stop(struct surroundings_keeper *keeper)
@@ -325,6 +324,7 @@ void surroundings_stop(struct surroundings_keeper *keeper)
     if (!keeper)
         return;
     surroundings_cancel(keeper);
+    kube_conn_cancel(keeper->conn);
     pthread_join(keeper->thread, NULL);
     kube_conn_free(keeper->conn);
     free(keeper->said_of_ca);

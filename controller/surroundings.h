@@ -27,7 +27,9 @@ struct surroundings_keeper *surroundings_start(const struct surroundings_config 
 void surroundings_wake(struct surroundings_keeper *keeper);
 /* From now on this replica leads: it makes and renews the CA. */
 void surroundings_lead(struct surroundings_keeper *keeper);
-/* Ends it, also a request under way; surroundings_stop has still to be called. From any thread. */
+/* Ends it after the look under way, and surroundings_wait at once: no request is cut off, as those
+ * who look into the cache may still be at work. surroundings_stop has still to be called. From any
+ * thread. */
 void surroundings_cancel(struct surroundings_keeper *keeper);
 void surroundings_stop(struct surroundings_keeper *keeper);
 /* Waits until there is a CA for those who look into the cache, for so many seconds at most, or

@@ -179,14 +179,22 @@ def test_it_ends_at_once_while_the_history_of_pods_hangs_and_leaves_it_to_the_ne
 
 
 @alone
-def test_it_ends_at_once_while_it_waits_for_the_ca(plane):
+def test_it_ends_at_once_while_it_waits_for_the_ca_and_writes_nothing_without(plane):
     with Stage(plane, start=False) as s, s.proxy.rule(delay(60), verbs="create", resource="secrets", namespace=NAMESPACE) as rule:
-        World(plane).delete("secret", "vmexport-ca", ns=NAMESPACE)
+        with Controller(plane, flags=PATIENT):
+            w = World(plane)
+            w.pvc()
+            w.export()
+            w.ready()
+        before = w.exp()["metadata"]["resourceVersion"], w.links()
+        w.delete("secret", "vmexport-ca", ns=NAMESPACE)
         plane.request("DELETE", LEASE_PATH)                 # no note, and so no history to be read before
         s.controller.start(wait=None)
         eventually(lambda: rule.acted, "it makes a CA", 60)
         time.sleep(0.5)
         ends_at_once(s, "while it waits for the CA")
+    equal((w.exp()["metadata"]["resourceVersion"], w.links()), before, "the export")
+    w.close()
 
 
 @alone
