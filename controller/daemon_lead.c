@@ -73,16 +73,6 @@ static int start_lease(struct daemon *daemon, struct err *err)
     return daemon->lease ? 0 : -1;
 }
 
-static bool is_stopping(struct daemon *daemon)
-{
-    bool stopping;
-
-    pthread_mutex_lock(&daemon->lock);
-    stopping = daemon->stopping;
-    pthread_mutex_unlock(&daemon->lock);
-    return stopping;
-}
-
 /* Waits for the first lease, or the end. */
 static bool wait_to_lead(struct daemon *daemon)
 {
@@ -121,8 +111,7 @@ static int begin_to_lead(struct daemon *daemon, struct err *err)
     account_close(&daemon->account);
     /* One that ends before its next renewal must not leave a note that gets older and older. */
     kube_lease_renew(daemon->lease);
-    surroundings_wait(daemon->keeper, FIRST_LOOK_SECONDS);
-    if (is_stopping(daemon))
+    if (!surroundings_wait(daemon->keeper, FIRST_LOOK_SECONDS))
         return 0; /* workers would take the CA that is not there yet out of the exports' links */
     routes_add_all(&daemon->routes);
     daemon->inspector = inspector_start(&daemon->cache, daemon->queue, err);

@@ -333,15 +333,18 @@ void surroundings_stop(struct surroundings_keeper *keeper)
     free(keeper);
 }
 
-void surroundings_wait(struct surroundings_keeper *keeper, unsigned seconds)
+bool surroundings_wait(struct surroundings_keeper *keeper, unsigned seconds)
 {
     struct timespec until = {.tv_sec = time(NULL) + (time_t)seconds};
+    bool stops;
     int rc = 0;
 
     pthread_mutex_lock(&keeper->lock);
     while (rc == 0 && !keeper->stops && !surroundings_ready(keeper))
         rc = pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until);
+    stops = keeper->stops;
     pthread_mutex_unlock(&keeper->lock);
+    return !stops;
 }
 
 bool surroundings_ready(struct surroundings_keeper *keeper)

@@ -32,8 +32,8 @@ void surroundings_lead(struct surroundings_keeper *keeper);
  * thread. */
 void surroundings_cancel(struct surroundings_keeper *keeper);
 void surroundings_stop(struct surroundings_keeper *keeper);
-/* Waits until there is a CA for those who look into the cache, for so many seconds at most, or
- * until it is cancelled. */
-void surroundings_wait(struct surroundings_keeper *keeper, unsigned seconds);
+/* Waits until there is a CA for those who look into the cache, for so many seconds at most. False
+ * when it was cancelled. */
+bool surroundings_wait(struct surroundings_keeper *keeper, unsigned seconds);
 /* Whether there is such a CA. */
 bool surroundings_ready(struct surroundings_keeper *keeper);
